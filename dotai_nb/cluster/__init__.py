@@ -1,0 +1,1 @@
+"""The cluster: connection, reading, dry runs, execution. The only place that knows `kubernetes`."""

@@ -1,0 +1,1 @@
+"""Models: one conversation, many providers. The only place that knows their SDKs."""

@@ -1,0 +1,1 @@
+"""The panel: the only place that knows ipywidgets."""

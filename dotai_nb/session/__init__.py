@@ -1,0 +1,1 @@
+"""Sessions: events, their fold, their files."""

@@ -1,0 +1,1 @@
+"""Pure functions from a session to something to show."""

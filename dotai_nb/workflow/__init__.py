@@ -1,0 +1,1 @@
+"""The work: what the model may call, the loop, the conclusion."""
