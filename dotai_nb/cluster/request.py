@@ -10,8 +10,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlencode
 
+from dotai_nb.errors import RequestRefused
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from dotai_nb.session.values import Step
 
 Verb = Literal["get", "list", "watch", "create", "update", "patch", "delete"]
 
@@ -110,3 +114,57 @@ class Reply:
     body: Any
     audit_id: str
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """The object as it was looked at; the server answers 409 when it is another by now."""
+
+    uid: str
+    resource_version: str
+
+
+JSON_PATCH = "application/json-patch+json"
+
+_VERBS: dict[str, Verb] = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+
+
+def request_for(
+    step: Step, *, dry_run: bool = False, precondition: Precondition | None = None
+) -> Request:
+    """The one request of a step; a precondition is added to its body, nothing else changes."""
+    target = step.target
+    verb = _VERBS[step.method]
+    request = Request(
+        verb=verb,
+        group=target.group,
+        version=target.version,
+        resource=target.resource,
+        namespace=target.namespace,
+        name="" if verb == "create" else target.name,
+        subresource=step.subresource,
+        query=step.query,
+        content_type=step.content_type,
+        body=step.body if precondition is None else _guarded(step, precondition),
+        dry_run=dry_run,
+    )
+    if (request.method, request.path) != (step.method, step.path):
+        raise RequestRefused(
+            f"Step {step.number} says {step.method} {step.path}, "
+            f"but its target is {request.method} {request.path}."
+        )
+    return request
+
+
+def _guarded(step: Step, precondition: Precondition) -> Any:
+    identity = {"uid": precondition.uid, "resourceVersion": precondition.resource_version}
+    if step.method == "DELETE":
+        return {**(step.body or {}), "preconditions": identity}
+    if step.content_type == JSON_PATCH:
+        # A replaced resourceVersion answers 409 on a mismatch; a `test` operation would be a 422.
+        pinned = [
+            {"op": "replace", "path": f"/metadata/{key}", "value": value}
+            for key, value in identity.items()
+        ]
+        return [*pinned, *step.body]
+    return {**step.body, "metadata": {**step.body.get("metadata", {}), **identity}}
