@@ -19,6 +19,7 @@ Each says what happened, with which object, and what to do next.
     x ConnectionFailed    no kubeconfig, no such context, no route, TLS, timeout
     x CredentialsRejected 401, or a credential helper that failed
     x RequestRefused      the guard refused a request before it was sent
+    x StepRefused         the arguments can't make a step
     x ApiError            the API server answered with an error Status
     x WrongCluster        the fingerprint is not the one the session was pinned to
     x OutcomeUnknown      a write was sent and its answer never arrived
@@ -126,6 +127,10 @@ class CredentialsRejected(ClusterError):
 
 class RequestRefused(ClusterError):
     """The guard refused a request; nothing was sent."""
+
+
+class StepRefused(ClusterError):
+    """The arguments can't make a step that could be reviewed and run; nothing was asked."""
 
 
 class ApiError(ClusterError):

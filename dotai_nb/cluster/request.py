@@ -87,6 +87,18 @@ class Request:
             pairs.append(("dryRun", "All"))
         return f"{self.path}?{urlencode(pairs)}" if pairs else self.path
 
+    @property
+    def payload(self) -> Any:
+        """The body as it is sent.
+
+        A delete's dry run is said in its body too: with a body, the API server takes all delete
+        options from there and none from the query, `dryRun` included
+        (k8s.io/apiserver/pkg/endpoints/handlers/delete.go).
+        """
+        if self.verb == "delete" and self.dry_run and self.body is not None:
+            return {**self.body, "dryRun": ["All"]}
+        return self.body
+
     def as_dry_run(self) -> Request:
         """The same with `dryRun=All`: everything happens but the storing."""
         return replace(self, dry_run=True)

@@ -154,8 +154,8 @@ class Session:
         return next((r for r in self.results if r.step == number), None)
 
     def tool(self, call_id: str) -> ToolCall | None:
-        """The tool call of that id; None if there is none."""
-        return next((t for t in self.tools if t.called.call_id == call_id), None)
+        """The latest tool call of that id; None if there is none."""
+        return next((t for t in reversed(self.tools) if t.called.call_id == call_id), None)
 
 
 def fold(recorded: Iterable[Recorded]) -> Session:
@@ -220,31 +220,100 @@ LEGAL: dict[type[Event], tuple[Status, ...]] = {
 }
 """In which status each event may happen."""
 
+CONCLUSIONS = frozenset(
+    {
+        Outcome.PROPOSAL,
+        Outcome.NO_CHANGE_NEEDED,
+        Outcome.BLOCKED_BY_POLICY,
+        Outcome.NEEDS_CLARIFICATION,
+    }
+)
+"""The outcomes that rest in `analysis_complete`; the others end in `failed`."""
+
 
 def _check_legal(session: Session, event: Event) -> None:
     if session.status not in LEGAL[type(event)]:
         raise IllegalEvent(
             f"{session.id}: {event.type} can't happen while the session is {session.status}."
         )
+    if reason := _why_illegal(session, event):
+        raise IllegalEvent(f"{session.id}: {reason}.")
+
+
+def _why_illegal(session: Session, event: Event) -> str:  # noqa: PLR0911 - one arm an event
+    """Why this event can't happen here although the status allows its kind; empty when it can."""
     match event:
-        case Approved(approval=approval) if approval.digest != session.digest or not session.digest:
-            raise IllegalEvent(f"{session.id}: the approval is not of this plan's digest.")
-        case ExecutionStarted(digest=digest) if (
-            session.approval is None or session.approval.digest != digest
-        ):
-            raise IllegalEvent(f"{session.id}: the execution has no live approval of its digest.")
+        case TurnStarted(turn=turn) if turn != len(session.turns) + 1:
+            return f"turn {turn} is out of order"
+        case TextSaid() | Thought() | ToolCalled() | TurnFinished() | ModelRetried():
+            return _why_not_in_turn(session, event.turn)
+        case ToolStarted() | ToolFinished():
+            return _why_not_of_call(session, event.call_id)
         case StepChecked(step=step) if step.number != len(session.steps) + 1:
-            raise IllegalEvent(f"{session.id}: step {step.number} is out of order.")
-        case AnalysisFinished(analysis=analysis):
-            for planned in analysis.steps:
-                if session.step(planned.step) is None:
-                    raise IllegalEvent(f"{session.id}: step {planned.step} was never checked.")
-        case StepStarted(step=number) if session.result(
-            number
-        ) is not None or number not in _planned(session):
-            raise IllegalEvent(f"{session.id}: step {number} is finished, or not in the plan.")
+            return f"step {step.number} is out of order"
+        case AnalysisFinished():
+            return _why_not_concluded(session, event)
+        case Approved(approval=approval) if approval.digest != session.digest or not session.digest:
+            return "the approval is not of this plan's digest"
+        case ExecutionStarted():
+            return _why_not_executed(session, event)
+        case StepStarted(step=number) | StepFinished(result=StepResult(step=number)):
+            return _why_not_run(session, event, number)
+        case VerdictReached() if session.running:
+            return f"step {session.running[0]} was sent and has no result yet"
         case _:
-            pass
+            return ""
+
+
+def _why_not_in_turn(session: Session, turn: int) -> str:
+    last = session.turns[-1] if session.turns else None
+    running = last is not None and last.number == turn and last.finished is None
+    return "" if running else f"turn {turn} is not running"
+
+
+def _why_not_of_call(session: Session, call_id: str) -> str:
+    position = _position(session, call_id)
+    if position is None:
+        return f"there is no tool call {call_id}"
+    return f"tool call {call_id} is answered" if session.tools[position].finished else ""
+
+
+def _why_not_concluded(session: Session, event: AnalysisFinished) -> str:
+    analysis = event.analysis
+    if analysis.outcome not in CONCLUSIONS:
+        return f"{analysis.outcome} is not a conclusion of an analysis"
+    if event.digest and analysis.outcome is not Outcome.PROPOSAL:
+        return f"{analysis.outcome} has nothing to approve, but a digest"
+    numbers = [planned.step for planned in analysis.steps]
+    if len(set(numbers)) != len(numbers):
+        return "the proposal names a step twice"
+    unchecked = [number for number in numbers if session.step(number) is None]
+    return f"step {unchecked[0]} was never checked" if unchecked else ""
+
+
+def _why_not_executed(session: Session, event: ExecutionStarted) -> str:
+    if session.started.access == "read":
+        return "it was started for reading only"
+    if session.approval is None or session.approval.digest != event.digest:
+        return "the execution has no live approval of its digest"
+    return ""
+
+
+def _why_not_run(session: Session, event: StepStarted | StepFinished, number: int) -> str:
+    if number not in _planned(session):
+        return f"step {number} is not in the plan"
+    if session.result(number) is not None:
+        return f"step {number} has its result"
+    sent = number in session.running
+    if isinstance(event, StepStarted):
+        return f"step {number} was sent" if sent else ""
+    match event.result.result:
+        case ResultKind.SUCCEEDED | ResultKind.UNKNOWN if not sent:
+            return f"step {number} was never sent"
+        case ResultKind.SKIPPED if sent:
+            return f"step {number} was sent, so it can't be skipped"
+        case _:
+            return ""
 
 
 def _planned(session: Session) -> tuple[int, ...]:
@@ -336,8 +405,20 @@ def _with_block(session: Session, block: Block) -> tuple[Turn, ...]:
     return (*rest, replace(last, blocks=(*last.blocks, block)))
 
 
+def _position(session: Session, call_id: str) -> int | None:
+    """Where the latest call of that id stands; some local servers count anew in every turn."""
+    for position in range(len(session.tools) - 1, -1, -1):
+        if session.tools[position].called.call_id == call_id:
+            return position
+    return None
+
+
 def _with_tool(session: Session, call_id: str, **changes: Any) -> tuple[ToolCall, ...]:
-    return tuple(replace(t, **changes) if t.called.call_id == call_id else t for t in session.tools)
+    tools = list(session.tools)
+    position = _position(session, call_id)
+    if position is not None:
+        tools[position] = replace(tools[position], **changes)
+    return tuple(tools)
 
 
 def _final(session: Session, event: VerdictReached) -> Status:

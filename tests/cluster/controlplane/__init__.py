@@ -8,7 +8,8 @@ what clients sent is read back from the API server's audit log (`audit`).
 from tests.cluster.controlplane.audit import AuditRecord, read_audit_log
 from tests.cluster.controlplane.binaries import Binaries, find_built, find_installed
 from tests.cluster.controlplane.build import BuildError, build
-from tests.cluster.controlplane.plane import Cluster, ControlPlane, ControlPlaneError
+from tests.cluster.controlplane.plane import Cluster, ControlPlane
+from tests.cluster.controlplane.processes import ControlPlaneError
 
 __all__ = [
     "AuditRecord",

@@ -15,12 +15,13 @@ MODULES: Final = Path(__file__).parent
 KUBERNETES_VERSION: Final = "v1.37.2"
 KWOK_VERSION: Final = "v0.8.0"
 
-_COMPONENT_BASE: Final = "k8s.io/component-base/version"
 _MAJOR, _MINOR = KUBERNETES_VERSION.removeprefix("v").split(".")[:2]
-# Without these the server calls itself v0.0.0, and clients that check the version refuse it.
-_KUBERNETES_LDFLAGS: Final = (
-    f"-s -w -X {_COMPONENT_BASE}.gitVersion={KUBERNETES_VERSION}"
-    f" -X {_COMPONENT_BASE}.gitMajor={_MAJOR} -X {_COMPONENT_BASE}.gitMinor={_MINOR}"
+# Without these the server and kubectl call themselves v0.0.0. The first package is what
+# `kubectl version` shows, the second what a client's User-Agent says.
+_KUBERNETES_LDFLAGS: Final = "-s -w" + "".join(
+    f" -X {package}.gitVersion={KUBERNETES_VERSION}"
+    f" -X {package}.gitMajor={_MAJOR} -X {package}.gitMinor={_MINOR}"
+    for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
 )
 _KWOK_LDFLAGS: Final = f"-s -w -X sigs.k8s.io/kwok/pkg/consts.Version={KWOK_VERSION}"
 

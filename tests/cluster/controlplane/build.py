@@ -66,14 +66,24 @@ def _build_into(folder: Path) -> Binaries:
         _say(f"{label}: done, {_elapsed(start)} in all")
     version = version_of(partial / "kube-apiserver")
     if KUBERNETES_VERSION not in version:
-        raise BuildError(f"The API server built calls itself {version!r}, not {KUBERNETES_VERSION}.")
+        raise BuildError(
+            f"The API server built calls itself {version!r}, not {KUBERNETES_VERSION}."
+        )
     partial.rename(folder)
     return Binaries.in_folder(folder)
 
 
 def _compile(go: Path, program: Program, folder: Path, label: str) -> None:
     unfinished = folder / f"{program.name}.unfinished"
-    command = [go, "build", "-ldflags", program.ldflags, "-o", unfinished, program.package]
+    command: list[str | Path] = [
+        go,
+        "build",
+        "-ldflags",
+        program.ldflags,
+        "-o",
+        unfinished,
+        program.package,
+    ]
     start = time.monotonic()
     _say(f"{label}: building")
     with tempfile.TemporaryFile("w+", encoding="utf-8") as output:

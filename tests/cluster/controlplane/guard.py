@@ -7,7 +7,7 @@ standard input: the pipe ends with the process, also when that is killed.
 import sys
 from pathlib import Path
 
-from tests.cluster.controlplane.plane import stop_cluster
+from tests.cluster.controlplane.processes import stop_cluster
 
 if __name__ == "__main__":
     sys.stdin.read()

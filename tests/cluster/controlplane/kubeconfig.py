@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Endpoint:
-    """Where an API server listens, and the CA (PEM) that signed its certificate, if a private one."""
+    """Where an API server listens, and the private CA (PEM) of its certificate, if any."""
 
     server: str
     ca: bytes | None

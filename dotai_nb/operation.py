@@ -1,0 +1,528 @@
+"""The public Operation: what notebooks, the panel and every other door hold in their hands."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from dotai_nb import portal
+from dotai_nb.errors import SessionError
+from dotai_nb.knowledge.source import NoKnowledge
+from dotai_nb.session import paths, recordings, store
+from dotai_nb.session.recordings import Recording
+from dotai_nb.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    import pandas as pd
+
+    from dotai_nb.session.events import Recorded, TextDelta
+    from dotai_nb.session.session import Session
+    from dotai_nb.session.values import Approval, Outcome, Status
+    from dotai_nb.workflow.operate import How, OnError
+
+    Hear = Callable[[Recorded | TextDelta], None]
+
+SETTLE_SECONDS = 15
+"""How long an interrupted caller waits for the request in flight; then the interrupt goes on."""
+
+
+class Engine(Protocol):
+    """What moves a session: a live run, a replay, or a file that only shows."""
+
+    replayed: bool
+
+    @property
+    def session(self) -> Session:
+        """As it stands now."""
+
+    @property
+    def path(self) -> Path:
+        """Of its file."""
+
+    async def analyse(self) -> None:
+        """To a conclusion, or a failure that the session tells."""
+
+    async def refine(self, text: str) -> None:
+        """Analyse again, with more said."""
+
+    async def execute(self, on_error: OnError) -> None:
+        """To a verdict."""
+
+    def approve(self, given: str, how: How) -> Approval:
+        """Bind a yes to the digest given."""
+
+    def cancel(self) -> None:
+        """Send no further step."""
+
+    async def close(self) -> None:
+        """Let go of what it holds."""
+
+
+class Hub:
+    """Passes what happens on to whoever listens, in order, on the package's loop."""
+
+    def __init__(self) -> None:
+        self._ears: list[Hear] = []
+
+    def __call__(self, heard: Recorded | TextDelta) -> None:
+        """Tell everyone."""
+        for ear in tuple(self._ears):
+            ear(heard)
+
+    def add(self, ear: Hear) -> Callable[[], None]:
+        """Listen from now on; the returned function ends it."""
+        self._ears.append(ear)
+        return lambda: self._ears.remove(ear) if ear in self._ears else None
+
+
+class Facts:
+    """What every face of an operation shows: plain facts and DataFrames, folded from events.
+
+    Attributes:
+        tools: a row a tool call.
+        steps: a row a step of the proposal, with its kubectl command and evidence.
+        diffs: a row a changed field.
+        results: a row an executed step.
+    """
+
+    def __init__(self, engine: Engine, hub: Hub, settings: Settings) -> None:
+        self._engine = engine
+        self._hub = hub
+        self._settings = settings
+        self._work: portal.Work | None = None
+        self._one_at_a_time = threading.Lock()
+
+    @property
+    def session(self) -> Session:
+        """The session as it stands now."""
+        return self._engine.session
+
+    @property
+    def id(self) -> str:
+        """`opr-{epoch ms}-{8 hex}`."""
+        return self.session.id
+
+    @property
+    def path(self) -> Path:
+        """The session's file."""
+        return self._engine.path
+
+    @property
+    def status(self) -> Status:
+        """Where the session stands: one of six."""
+        return self.session.status
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """What came of the analysis; None while it runs."""
+        return self.session.outcome
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the plan, 64 hex digits; empty when nothing can be approved."""
+        return self.session.digest
+
+    @property
+    def replayed(self) -> bool:
+        """Everything comes from a file and nothing is sent anywhere."""
+        return self._engine.replayed
+
+    @property
+    def busy(self) -> bool:
+        """An analysis or an execution is under way."""
+        return self._work is not None and not self._work.done
+
+    @property
+    def tools(self) -> pd.DataFrame:
+        """A row a tool call; columns in `dotai_nb.views.tables.tools`."""
+        return self._table("tools")
+
+    @property
+    def steps(self) -> pd.DataFrame:
+        """A row a proposed step; columns in `dotai_nb.views.tables.steps`."""
+        return self._table("steps")
+
+    @property
+    def diffs(self) -> pd.DataFrame:
+        """A row a changed field; columns in `dotai_nb.views.tables.diffs`."""
+        return self._table("diffs")
+
+    @property
+    def results(self) -> pd.DataFrame:
+        """A row an executed step; columns in `dotai_nb.views.tables.results`."""
+        return self._table("results")
+
+    def _table(self, name: str) -> pd.DataFrame:
+        from dotai_nb.views import tables
+
+        frame: pd.DataFrame = getattr(tables, name)(self.session)
+        return frame
+
+    def subscribe(self, hear: Hear) -> Callable[[], None]:
+        """Hear events and text deltas on the package's loop; the returned function ends it."""
+        return self._hub.add(hear)
+
+    def approve(self, digest: str = "", *, how: How = "digest") -> Approval:
+        """Say yes to the plan: asks in the cell, or takes the digest that code writes.
+
+        Args:
+            digest: at least the first 12 hex digits; empty to show the review and ask.
+            how: the panel says `button`.
+
+        Raises:
+            ApprovalRequired: nobody is there to ask, or the answer was no.
+            ApprovalMismatch: the digest is not this plan's.
+            NotExecutable: nothing here can be approved, with the reason.
+        """
+        if not digest and not self.replayed:
+            from dotai_nb.asking import ask
+
+            digest, how = ask(self.session, read_only=self._settings.read_only), "asked"
+        return portal.call(lambda: self._engine.approve(digest, how))
+
+    def cancel(self) -> None:
+        """Stop: an analysis at once, an execution before its next step."""
+        portal.call(self._cancel)
+
+    def _cancel(self) -> None:
+        self._engine.cancel()
+        if self._work is not None and self.session.status == "analyzing":
+            self._work.cancel()
+
+    def close(self) -> None:
+        """Cancel what runs and let go of the cluster, the model and the file."""
+        self.cancel()
+        portal.submit(self._engine.close()).result()
+
+    def begin(self, work: Coroutine[Any, Any, None]) -> portal.Work:
+        """Start work on the package's loop; one at a time.
+
+        Raises:
+            SessionError: an analysis or an execution is under way.
+        """
+        with self._one_at_a_time:
+            if self.busy:
+                work.close()
+                raise SessionError(
+                    f"{self.id} is busy: {self.status}.", hint="Wait for it, or cancel it."
+                )
+            self._work = portal.Work(work)
+            return self._work
+
+    def __repr__(self) -> str:
+        outcome = f" · {self.outcome}" if self.outcome else ""
+        return f"<Operation {self.id} · {self.status}{outcome}>"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        from dotai_nb.views import html
+
+        return html.static_bundle(self.session)
+
+
+class Operation(Facts):
+    """An operation whose work is awaited."""
+
+    async def analysed(self) -> Operation:
+        """Wait for the analysis that is under way.
+
+        Raises:
+            DotAiError: what ended it; the session's file says the same.
+        """
+        if self._work is not None:
+            await self._wait(self._work)
+        return self
+
+    async def execute(self, on_error: OnError = "continue") -> Operation:
+        """Send the approved steps, wait for rollouts, check; the status holds the verdict.
+
+        Args:
+            on_error: `continue` with the steps behind a failed one, or `stop`.
+
+        Raises:
+            ApprovalRequired, ApprovalSpent, NotExecutable, SessionLocked, WrongCluster: nothing
+                was sent.
+        """
+        await self._wait(self.begin(self._engine.execute(on_error)))
+        return self
+
+    async def refine(self, text: str) -> Operation:
+        """Analyse again with what you add; what was learnt is kept, approvals are void."""
+        await self._wait(self.begin(self._engine.refine(text)))
+        return self
+
+    async def renew(self, *, context: str = "", model: str = "") -> Operation:
+        """A new operation with this one's intent and fresh evidence; it says which it continues."""
+        started = self.session.started
+        renewed = await start(
+            started.intent,
+            namespace=started.namespace,
+            context=context or started.context,
+            model=model,
+            continues=self.id,
+            settings=self._settings,
+        )
+        return await renewed.analysed()
+
+    async def _wait(self, work: portal.Work) -> None:
+        """Await it, showing progress; whoever interrupts the waiting cancels the work."""
+        from dotai_nb.progress import Progress
+
+        waiting = asyncio.wrap_future(work.future)
+        progress = Progress(self)
+        try:
+            while not waiting.done():
+                await asyncio.wait({waiting}, timeout=progress.every)
+                progress.update()
+        except asyncio.CancelledError:
+            portal.loop().call_soon_threadsafe(self._cancel)
+            await asyncio.wait({waiting}, timeout=SETTLE_SECONDS)
+            if waiting.done():
+                waiting.exception()  # told by the session's file; the interrupt goes on
+            raise
+        finally:
+            progress.finish()
+        waiting.result()
+
+
+async def start(  # noqa: PLR0913 - what a person may choose
+    intent: str,
+    *,
+    namespace: str = "",
+    context: str = "",
+    model: str = "",
+    recording: str = "",
+    continues: str = "",
+    pace: float = 0.0,
+    settings: Settings | None = None,
+    hear: Hear | None = None,
+) -> Operation:
+    """Begin an operation and return at once; its analysis runs on the package's loop.
+
+    Args:
+        intent: what you want, in your words.
+        namespace: empty for the context's own.
+        context: a kubeconfig context; empty for the current one.
+        model: empty for the provider's default.
+        recording: name of a recording; see `operate`.
+        continues: id of the session that this one goes on from.
+        pace: seconds between the pieces of a replay.
+        settings: the environment's, unless given.
+        hear: hears every event from the first on.
+
+    Raises:
+        IntentError, ModelKeyMissing, RecordingNotFound, ConnectionFailed, CredentialsRejected,
+        SettingsError: nothing was started.
+    """
+    chosen = settings or Settings.from_environment()
+    hub = Hub()
+    if hear is not None:
+        hub.add(hear)
+    owner = _Cell.now()
+    engine = await portal.bridge(
+        _engine(
+            intent,
+            hub,
+            chosen,
+            namespace=namespace,
+            context=context,
+            model=model,
+            recording=recording,
+            continues=continues,
+            pace=pace,
+        )
+    )
+    operation = Operation(engine, hub, chosen)
+    owner.take_over(operation)
+    operation.begin(engine.analyse())
+    return operation
+
+
+async def operate(  # noqa: PLR0913 - what a person may choose
+    intent: str,
+    *,
+    namespace: str = "",
+    context: str = "",
+    model: str = "",
+    recording: str = "",
+    settings: Settings | None = None,
+) -> Operation:
+    """Analyse an intent to a checked plan; nothing in the cluster is changed.
+
+    Args:
+        intent: what you want, in your words.
+        namespace: empty for the context's own.
+        context: a kubeconfig context; empty for the current one.
+        model: empty for the provider's default.
+        recording: name of a recorded session beside the notebook. Alone it is replayed from its
+            file, and nothing is sent anywhere; on the practice cluster, or with a context named
+            too, its turns run against the live cluster and the plan is reviewed and approved anew.
+            Without a model's key a recording is also found by its exact intent.
+        settings: the environment's, unless given.
+
+    Returns:
+        The operation, its status `analysis_complete`.
+
+    Raises:
+        DotAiError: what ended the analysis, and what to do next.
+    """
+    operation = await start(
+        intent,
+        namespace=namespace,
+        context=context,
+        model=model,
+        recording=recording,
+        settings=settings,
+    )
+    return await operation.analysed()
+
+
+async def _engine(  # noqa: PLR0913 - see start
+    intent: str,
+    hub: Hub,
+    settings: Settings,
+    *,
+    namespace: str,
+    context: str,
+    model: str,
+    recording: str,
+    continues: str,
+    pace: float,
+) -> Engine:
+    from dotai_nb.workflow import operate as live
+    from dotai_nb.workflow.replayed import Replay
+    from dotai_nb.workflow.source import choose
+
+    wanted = live.checked_intent(intent)
+    source = await choose(
+        wanted,
+        context=context,
+        model=model,
+        recording=recording,
+        folders=paths.recordings_directories(),
+        settings=settings,
+    )
+    if isinstance(source, Recording):
+        return Replay(source.path, source.loaded.recorded, pace=pace, hear=hub)
+    run = await live.begin(
+        wanted,
+        namespace=namespace,
+        source=source,
+        knowledge=NoKnowledge(),
+        directory=paths.session_directory(settings),
+        settings=settings,
+        live=hub,
+        continues=continues,
+    )
+    for entry in run.journal.recorded:
+        hub(entry)
+    run.journal.subscribe(hub)
+    return run
+
+
+def open_session(path: str | Path) -> Operation:
+    """A session from its file, to look at; it is never executable.
+
+    Raises:
+        SessionNotFound, SessionCorrupt: there is none, or it does not agree with itself.
+    """
+    from dotai_nb.workflow.replayed import Stored
+
+    where = Path(path)
+    loaded = store.open_at_rest(where)
+    return Operation(Stored(where, loaded.recorded), Hub(), Settings.from_environment())
+
+
+def sessions(directory: str | Path | None = None) -> pd.DataFrame:
+    """The sessions of a folder, newest first; by default where new ones are kept.
+
+    Returns:
+        A row a session file: `id, created, status, outcome, intent, context, path, error`; a
+        file that can't be read is listed with its error.
+    """
+    import pandas as pd
+
+    where = Path(directory) if directory else paths.session_directory(Settings.from_environment())
+    columns = ["id", "created", "status", "outcome", "intent", "context", "path", "error"]
+    rows = [{c: getattr(s, c) for c in columns} for s in store.sessions(where)]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a person can choose from, known without the network.
+
+    Attributes:
+        endpoint: the URL that is sent data.
+        key_variable: the environment variable of the key.
+        recordings: name to intent.
+        problem: why there are no contexts; empty when there are.
+    """
+
+    contexts: tuple[str, ...]
+    current: str
+    model: str
+    endpoint: str
+    has_key: bool
+    key_variable: str
+    recordings: dict[str, str]
+    directory: Path
+    problem: str = ""
+
+
+def about(settings: Settings | None = None) -> Surroundings:
+    """What is there: contexts, the model, its endpoint, recordings, where sessions are kept."""
+    from dotai_nb.cluster.connection import contexts
+    from dotai_nb.errors import ClusterError
+    from dotai_nb.llm import catalogue
+
+    chosen = settings or Settings.from_environment()
+    problem = ""
+    try:
+        names, current = contexts(chosen)
+    except ClusterError as error:
+        names, current, problem = (), "", str(error)
+    return Surroundings(
+        contexts=names,
+        current=current,
+        model=chosen.ai_model or catalogue.default_model(chosen),
+        endpoint=catalogue.endpoint_of(chosen),
+        has_key=catalogue.has_key(chosen),
+        key_variable=catalogue.key_variable(chosen),
+        recordings=recordings.intents(paths.recordings_directories()),
+        directory=paths.session_directory(chosen),
+        problem=problem,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """The notebook cell that runs now, if any: running it again ends what it started before."""
+
+    id: str
+    execution: str
+
+    @classmethod
+    def now(cls) -> _Cell:
+        shell = sys.modules.get("IPython")
+        ipython = shell.get_ipython() if shell else None
+        parent = getattr(getattr(ipython, "kernel", None), "get_parent", dict)()
+        cell = parent.get("metadata", {}).get("cellId", "")
+        return cls(cell, parent.get("header", {}).get("msg_id", ""))
+
+    def take_over(self, operation: Operation) -> None:
+        if not self.id:
+            return
+        execution, before = _LIVE.get(self.id, ("", None))
+        if before is not None and execution != self.execution and before.busy:
+            before.cancel()
+        _LIVE[self.id] = (self.execution, operation)
+
+
+_LIVE: dict[str, tuple[str, Operation]] = {}
+"""By cell: the execution that started an operation, and the latest it started."""

@@ -1,0 +1,69 @@
+"""Progress of an awaited operation, shown in the cell or at the terminal that waits for it."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dotai_nb.operation import Facts
+
+
+class Progress:
+    """One display that is rewritten while the session moves.
+
+    Shown from the waiting cell's own task: output from another thread would get lost.
+
+    Attributes:
+        every: seconds between looks.
+    """
+
+    every = 0.2
+
+    def __init__(self, operation: Facts) -> None:
+        self._operation = operation
+        self._count = 0
+        self._shown = 0
+        self._display: Any = None
+        self._shell = _shell()
+
+    def update(self) -> None:
+        """Show the session as it stands now, if it has moved."""
+        session = self._operation.session
+        if session.count == self._count:
+            return
+        self._count = session.count
+        if self._shell is not None:
+            self._in_cell()
+        elif sys.stderr.isatty():
+            self._at_terminal()
+
+    def finish(self) -> None:
+        """The last state; in a notebook it is static and stays when the kernel is gone."""
+        self.update()
+
+    def _in_cell(self) -> None:
+        from IPython.display import display
+
+        from dotai_nb.views import html
+
+        bundle = html.static_bundle(self._operation.session)
+        if self._display is None:
+            self._display = display(bundle, raw=True, display_id=True)
+        else:
+            self._display.update(bundle, raw=True)
+
+    def _at_terminal(self) -> None:
+        from dotai_nb.views import markdown
+
+        lines = markdown.plain(self._operation.session).splitlines()
+        for line in lines[self._shown :]:
+            sys.stderr.write(line + "\n")
+        self._shown = max(self._shown, len(lines))
+
+
+def _shell() -> Any:
+    """The kernel's shell; None in plain Python, where nothing can be displayed."""
+    module = sys.modules.get("IPython")
+    shell = module.get_ipython() if module else None
+    return shell if hasattr(shell, "kernel") else None
