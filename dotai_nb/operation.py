@@ -311,7 +311,7 @@ async def start(  # noqa: PLR0913 - what a person may choose
         model: empty for the provider's default.
         recording: name of a recording; see `operate`.
         continues: id of the session that this one goes on from.
-        pace: seconds between the pieces of a replay.
+        pace: of a replay; 1.0 takes the time it took, 0.0 none.
         settings: the environment's, unless given.
         hear: hears every event from the first on.
 
@@ -442,15 +442,27 @@ def sessions(directory: str | Path | None = None) -> pd.DataFrame:
     """The sessions of a folder, newest first; by default where new ones are kept.
 
     Returns:
-        A row a session file: `id, created, status, outcome, intent, context, path, error`; a
-        file that can't be read is listed with its error.
+        A row a session file: `id, created_at, updated_at, status, outcome, intent, live, error,
+        path`; a file that can't be read is listed with its error.
     """
     import pandas as pd
 
     where = Path(directory) if directory else paths.session_directory(Settings.from_environment())
-    columns = ["id", "created", "status", "outcome", "intent", "context", "path", "error"]
-    rows = [{c: getattr(s, c) for c in columns} for s in store.sessions(where)]
-    return pd.DataFrame(rows, columns=columns)
+    rows = [{c: getattr(s, c) for c in _LISTED} for s in store.sessions(where)]
+    return pd.DataFrame(rows, columns=_LISTED)
+
+
+_LISTED = [
+    "id",
+    "created_at",
+    "updated_at",
+    "status",
+    "outcome",
+    "intent",
+    "live",
+    "error",
+    "path",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -494,10 +506,21 @@ def about(settings: Settings | None = None) -> Surroundings:
         endpoint=catalogue.endpoint_of(chosen),
         has_key=catalogue.has_key(chosen),
         key_variable=catalogue.key_variable(chosen),
-        recordings=recordings.intents(paths.recordings_directories()),
+        recordings=_intents(paths.recordings_directories()),
         directory=paths.session_directory(chosen),
         problem=problem,
     )
+
+
+def _intents(folders: tuple[Path, ...]) -> dict[str, str]:
+    """Recordings by name; one that can't be read is listed too, and says why when it is used."""
+    found = {}
+    for name in recordings.names(folders):
+        try:
+            found[name] = recordings.find(folders, name=name).intent
+        except SessionError as error:
+            found[name] = str(error)
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -211,4 +211,6 @@ def _token_in(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8").strip()
     except OSError as error:
-        raise CredentialsRejected(f"The token file {path} can't be read: {error.strerror}.") from error
+        raise CredentialsRejected(
+            f"The token file {path} can't be read: {error.strerror}."
+        ) from error

@@ -138,7 +138,7 @@ class Discovery:
     ) -> ResourceType:
         known = self._types
         found = search(await self.all())
-        if found is None and self._types == known:
+        if found is None and self._types is known:
             # A type may be newer than what was read: a CustomResourceDefinition just created.
             async with self._lock:
                 self._types = await self._load()

@@ -184,7 +184,9 @@ def find_access(settings: Settings, context: str = "") -> Access:
         return in_cluster()
     if not config.contexts:
         where = ", ".join(map(str, config.paths)) or "~/.kube/config does not exist"
-        raise ConnectionFailed(f"No cluster to connect to: no context found ({where}).", hint=_START)
+        raise ConnectionFailed(
+            f"No cluster to connect to: no context found ({where}).", hint=_START
+        )
     return config.access(context)
 
 

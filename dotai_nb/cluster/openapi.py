@@ -83,9 +83,7 @@ class OpenApi:
         return {**target, **{k: v for k, v in schema.items() if k not in {"$ref", "allOf"}}}
 
 
-def _operation(
-    document: JsonObject, root: str, wanted: tuple[str, Verb, str]
-) -> JsonObject | None:
+def _operation(document: JsonObject, root: str, wanted: tuple[str, Verb, str]) -> JsonObject | None:
     """The operation on a resource, namespaced or not, with its path's parameters."""
     resource, verb, subresource = wanted
     named = "" if verb == "create" else "{name}"

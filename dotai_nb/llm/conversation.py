@@ -95,6 +95,7 @@ class Conversation:
 
     Attributes:
         must_call: name of the one tool the model has to call in this turn; empty for its choice.
+            Not every provider can force a call, so what was said last has to ask for it too.
     """
 
     system: str

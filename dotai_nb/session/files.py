@@ -21,6 +21,7 @@ DIRECTORY_MODE = 0o700
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_NO_LOCKS = frozenset({errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
 
 BRIEFLY = 0.25
 """Seconds to wait for a lock: a reader that looks whether a session runs holds it for a moment."""
@@ -37,14 +38,17 @@ def explained(path: Path, doing: str) -> Iterator[None]:
             hint = "Free some space there, or set DOT_AI_SESSION_DIR to a folder that has some."
         elif error.errno in _DENIED:
             hint = "Make it writable, or set DOT_AI_SESSION_DIR to a folder that is."
+        elif error.errno in _NO_LOCKS:
+            hint = "Set DOT_AI_SESSION_DIR to a folder on a local disk, where files can be locked."
         raise SessionError(f"{path} can't be {doing}: {error.strerror}.", hint=hint) from error
 
 
 def make_directory(path: Path) -> None:
-    """Create a folder that only its owner may enter; one that exists is left as it is."""
+    """Create a folder, and those above it, for its owner only; what exists is left as it is."""
     with explained(path, "created"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+        missing = [folder for folder in (path, *path.parents) if not folder.exists()]
+        for folder in reversed(missing):
+            folder.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
 
 
 def read(path: Path) -> bytes | None:
@@ -197,17 +201,11 @@ class RunLock:
         lock = FileLock(
             self.path, timeout=BRIEFLY, mode=FILE_MODE, thread_local=False, fallback_to_soft=False
         )
-        try:
-            with explained(self.path, "locked"):
-                try:
-                    lock.acquire()
-                except Timeout:
-                    raise self._elsewhere() from None
-        except NotImplementedError as error:
-            raise SessionError(
-                f"{self.path.parent} can't be locked: its file system does not support locks.",
-                hint="Set DOT_AI_SESSION_DIR to a folder on a local disk.",
-            ) from error
+        with explained(self.path, "locked"):
+            try:
+                lock.acquire()
+            except Timeout:
+                raise self._elsewhere() from None
         self._lock, self._process = lock, os.getpid()
 
     def release(self) -> None:

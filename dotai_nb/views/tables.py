@@ -45,7 +45,6 @@ TOOLS = {
 }
 STEPS = {
     "step": NUMBER,
-    "proposed": NUMBER,
     "action": TEXT,
     "object": TEXT,
     "namespace": TEXT,
@@ -138,25 +137,21 @@ def _tool_row(number: int, tool: ToolCall) -> Mapping[str, Any]:
 
 
 def steps(session: Session) -> DataFrame:
-    """Every dry run the API server answered, in the order of the calls.
+    """The proposal's steps in its order; where there is none, every dry run so far.
 
-    Columns: step (its number), proposed (1-based place in the proposal, NA if it isn't in it),
-    action (`create`, `update`, `delete`), object (`deployments.apps/web`), namespace, evidence
-    (`accepted`, `refused`, `not_allowed`, `depends_on`), message (the server's words), warnings
-    (a line each), reason (the model's), command (the equal kubectl command).
+    Columns: step (its number), action (`create`, `update`, `delete`), object
+    (`deployments.apps/web`), namespace, evidence (`accepted`, `refused`, `not_allowed`,
+    `depends_on`), message (the server's words), warnings (a line each), reason (the model's),
+    command (the equal kubectl command).
     """
     reasons = {planned.step: planned.reason for planned, _ in session.planned}
-    places = {number: place for place, number in enumerate(reasons, start=1)}
-    return _frame(STEPS, [_step_row(checked, reasons, places) for checked in session.steps])
+    return _frame(STEPS, [_step_row(checked, reasons) for checked in _reviewed(session)])
 
 
-def _step_row(
-    checked: StepChecked, reasons: Mapping[int, str], places: Mapping[int, int]
-) -> Mapping[str, Any]:
+def _step_row(checked: StepChecked, reasons: Mapping[int, str]) -> Mapping[str, Any]:
     step, evidence = checked.step, checked.evidence
     return {
         "step": step.number,
-        "proposed": places.get(step.number),
         "action": step.action.value,
         **_place(step.target)._asdict(),
         "evidence": evidence.kind,
@@ -175,7 +170,7 @@ def diffs(session: Session) -> DataFrame:
     """What the proposal changes: a row per JSON Patch operation (RFC 6902).
 
     Columns: step, object, namespace, op, path (JSON Pointer), before and after (JSON text; NA
-    where there is nothing). Before a proposal exists: the same over all accepted dry runs.
+    where there is nothing). Without a proposal: the same over all accepted dry runs so far.
     """
     rows = [
         {"step": checked.step.number, **_place(checked.step.target)._asdict(), "op": change.op}
@@ -286,10 +281,8 @@ def observations(session: Session) -> DataFrame:
 
 
 def _reviewed(session: Session) -> list[StepChecked]:
-    """The proposal's steps; before there is one, all of the current analysis."""
-    if session.analysis is not None:
-        return [checked for _, checked in session.planned]
-    return list(session.steps)
+    """The proposal's steps; where there is none, every dry run so far."""
+    return [checked for _, checked in session.planned] or list(session.steps)
 
 
 def _place(ref: ObjectRef) -> Place:

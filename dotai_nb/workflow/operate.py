@@ -180,7 +180,6 @@ class Run:
                 hint="Start a new operation.",
             )
         self._grant = None
-        self.journal.acquire()
         self._record(Refined(text=said))
         await self._analyse(self._prompts.render("operate-refine", text=said))
 
@@ -271,7 +270,6 @@ class Run:
             approved_at=now,
             expires_at=now + timedelta(minutes=self._settings.approval_minutes),
         )
-        self.journal.acquire()
         self._record(Approved(approval=approval))
         self._grant = Grant(
             session.digest,
@@ -305,7 +303,6 @@ class Run:
         if self._stop.is_set():
             self._grant = grant
             raise Cancelled("The execution was cancelled before its first step.")
-        self.journal.acquire()
         self._record(ExecutionStarted(digest=self.session.digest, on_error=on_error, by=who()))
         try:
             await self._send_steps(grant, on_error)

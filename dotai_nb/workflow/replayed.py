@@ -23,7 +23,7 @@ class Replay:
     """Plays a recorded session in two parts: the analysis, and then what followed the approval.
 
     Args:
-        pace: seconds between pieces; 0 plays at once.
+        pace: 1.0 takes the time it took, 0.0 none.
     """
 
     replayed = True

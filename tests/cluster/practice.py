@@ -7,7 +7,6 @@ The tests' control plane with a small sample application, left running until `st
 from __future__ import annotations
 
 import argparse
-import fcntl
 import subprocess
 import sys
 import time
@@ -16,6 +15,7 @@ from typing import Final
 
 from tests.cluster.controlplane.binaries import Binaries, cache_home, find_built, find_installed
 from tests.cluster.controlplane.build import BuildError, build
+from tests.cluster.controlplane.locks import exclusive
 from tests.cluster.controlplane.plane import start_cluster
 from tests.cluster.controlplane.processes import ControlPlaneError, is_running, stop_cluster
 
@@ -33,8 +33,8 @@ def main() -> int:
     home = cache_home().resolve() / "practice"
     home.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with (home.parent / "practice.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # held until the file is closed
+        waiting = "Another process starts or stops the practice cluster: waiting for it."
+        with exclusive(home.parent / "practice.lock", waiting=waiting):
             return {"start": start, "stop": stop, "status": status}[command](home)
     except (BuildError, ControlPlaneError) as error:
         print(error, file=sys.stderr)

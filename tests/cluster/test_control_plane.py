@@ -171,6 +171,32 @@ def test_audit_log_keeps_the_clients_audit_id_and_tells_who_asked(
     assert listed.request_object is None
 
 
+@pytest.mark.parametrize(
+    ("query", "body", "deletes"),
+    [
+        ({"dryRun": "All"}, None, False),
+        ({}, {"kind": "DeleteOptions", "apiVersion": "v1", "dryRun": ["All"]}, False),
+        # the server looks at the query only where there is no body
+        ({"dryRun": "All"}, {"kind": "DeleteOptions", "apiVersion": "v1"}, True),
+    ],
+)
+def test_audit_log_tells_a_deletion_from_its_dry_run(
+    agent: Agent,
+    audit: Callable[[], list[AuditRecord]],
+    query: dict[str, str],
+    body: Json | None,
+    deletes: bool,  # noqa: FBT001 - the expectation
+) -> None:
+    it = Admin(agent.kubeconfig, agent.context)
+    manifest = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "settings"}}
+    it.create(manifest, agent.namespace)
+    path = it.path("v1", "ConfigMap", agent.namespace, "settings")
+    it.request("DELETE", path, query=query, body=body)
+    [record] = [r for r in audit() if r.user == agent.username and r.verb == "delete"]
+    assert record.dry_run is not deletes
+    assert (it.find("v1", "ConfigMap", "settings", agent.namespace) is None) is deletes
+
+
 def test_kubectl_speaks_to_it(
     kubectl: Callable[..., str], namespace: str, deployment: DeploymentFactory
 ) -> None:
@@ -225,13 +251,10 @@ def test_slow_start_delays_readiness(
     assert 3 <= time.monotonic() - began < 10
 
 
-def test_nothing_is_left_when_the_process_that_started_it_is_killed(
-    own_binaries: Binaries, tmp_path: Path
-) -> None:
+def test_nothing_is_left_when_the_process_that_started_it_is_killed(own_binaries: Binaries) -> None:
     script = f"""
-import pathlib, signal, tempfile
+import pathlib, signal
 from tests.cluster.controlplane import Binaries, ControlPlane
-tempfile.tempdir = {str(tmp_path)!r}
 folder = pathlib.Path({str(own_binaries.kubectl.parent)!r})
 print(ControlPlane(Binaries.in_folder(folder)).start().kubeconfig, flush=True)
 signal.pause()

@@ -23,6 +23,12 @@ MAX_TOKENS = 32_000
 """Of one turn, thinking included; every model that is served allows at least 64,000."""
 
 _CACHED: JsonObject = {"type": "ephemeral"}
+"""Marks the end of a prefix to keep. Four marks are allowed; we set the tools, the system prompt,
+and the ends of the last two messages of ours: what this turn writes, and what the last one wrote,
+which is not found by itself when more than 20 blocks lie in between.
+
+https://platform.claude.com/docs/en/build-with-claude/prompt-caching
+"""
 
 _THINKS_ONLY_BY_BUDGET = ("claude-3", "-4-0", "-4-1", "-4-2025", "-4-5")
 """Parts of the ids of models that refuse adaptive thinking; they are asked without thinking."""
@@ -70,9 +76,8 @@ def _messages(said: Iterable[Asked | Answer]) -> list[JsonObject]:
         role, content = ("user", _asked(turn)) if isinstance(turn, Asked) else _answered(turn)
         if content:  # the API refuses a message without content
             messages.append({"role": role, "content": content})
-    # The cache's moving tail: what is sent now is read back in the next turn.
-    if messages and messages[-1]["role"] == "user":
-        messages[-1]["content"][-1]["cache_control"] = _CACHED
+    for message in [m for m in messages if m["role"] == "user"][-2:]:
+        message["content"][-1]["cache_control"] = _CACHED
     return messages
 
 

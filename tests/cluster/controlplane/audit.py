@@ -49,13 +49,12 @@ class AuditRecord:
     def from_json(cls, event: dict[str, Any]) -> AuditRecord:
         """One `audit.k8s.io/v1` Event, as a line of the log holds it."""
         object_ref = event.get("objectRef", {})
-        query = parse_qs(urlsplit(event["requestURI"]).query)
         return cls(
             audit_id=event["auditID"],
             stage=event["stage"],
             verb=event["verb"],
             uri=event["requestURI"],
-            dry_run="All" in query.get("dryRun", []),
+            dry_run=_is_dry_run(event),
             user=event.get("user", {}).get("username", ""),
             user_agent=event.get("userAgent", ""),
             group=object_ref.get("apiGroup", ""),
@@ -66,6 +65,15 @@ class AuditRecord:
             code=event.get("responseStatus", {}).get("code", 0),
             request_object=event.get("requestObject"),
         )
+
+
+def _is_dry_run(event: dict[str, Any]) -> bool:
+    """Whether the server took the request as a dry run."""
+    options = event.get("requestObject")
+    if event["verb"] in {"delete", "deletecollection"} and options is not None:
+        # A deletion that has a body is told by the body alone: the server ignores its query.
+        return "All" in options.get("dryRun", [])
+    return "All" in parse_qs(urlsplit(event["requestURI"]).query).get("dryRun", [])
 
 
 def read_audit_log(log: Path, *, offset: int = 0) -> list[AuditRecord]:

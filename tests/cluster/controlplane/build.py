@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import subprocess
 import tempfile
@@ -19,10 +17,10 @@ from tests.cluster.controlplane.binaries import (
     find_built,
     version_of,
 )
+from tests.cluster.controlplane.locks import exclusive
 from tests.cluster.controlplane.toolchain import ToolchainError, find_go
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 _HEARTBEAT_SECONDS: Final = 30
@@ -43,7 +41,8 @@ def build() -> Binaries:
         return built
     folder = build_folder()
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with _only_builder(folder.parent / "build.lock"):
+    waiting = "Another process builds the control plane: waiting for it."
+    with exclusive(folder.parent / "build.lock", waiting=waiting):
         built = find_built()  # another process may have built while we waited
         return built or _build_into(folder)
 
@@ -117,17 +116,6 @@ def _environment() -> dict[str, str]:
         "GOTOOLCHAIN": "local",
         "GOWORK": "off",
     }
-
-
-@contextlib.contextmanager
-def _only_builder(lock: Path) -> Iterator[None]:
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            _say("Another process builds the control plane: waiting for it.")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield  # closing the file releases the lock
 
 
 def _elapsed(start: float) -> str:

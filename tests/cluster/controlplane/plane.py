@@ -16,6 +16,7 @@ import yaml
 
 from tests.cluster.controlplane.configuration import kwokctl_configuration
 from tests.cluster.controlplane.kubeconfig import Endpoint, encoded, write_kubeconfig
+from tests.cluster.controlplane.locks import exclusive
 from tests.cluster.controlplane.processes import (
     NAME,
     STARTER,
@@ -118,9 +119,11 @@ def start_cluster(binaries: Binaries, home: Path, context: str) -> Cluster:
     kwokctl = [str(binaries.kwokctl), "--config", str(configuration), "--name", NAME]
     # An empty --kubeconfig keeps kwokctl from adding a context to the person's own file.
     create = ["create", "cluster", "--kubeconfig=", f"--wait={_READY_SECONDS}s"]
-    _run([*kwokctl, *create], binaries, home)
-    cluster = _describe(binaries, home, context)
-    _add_nodes(cluster, binaries, home)
+    # kwokctl picks free ports before the programs listen on them: two at once pick the same.
+    with exclusive(Path(tempfile.gettempdir()) / f"dotai-controlplane-{os.getuid()}.lock"):
+        _run([*kwokctl, *create], binaries, home)
+        cluster = _describe(binaries, home, context)
+        _add_nodes(cluster, binaries, home)
     return cluster
 
 

@@ -1,0 +1,366 @@
+"""A connection to one cluster, pinned by its fingerprint: the only way anything is sent to it."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib.metadata
+import math
+import uuid
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from dotai_nb.cluster.discovery import Discovery
+from dotai_nb.cluster.guard import Guard
+from dotai_nb.cluster.kubeconfig import Access, contexts, find_access
+from dotai_nb.cluster.network import is_loopback
+from dotai_nb.cluster.request import Document, Reply, Request, request_for
+from dotai_nb.cluster.transport import Busy, Rejected, Transport, Unanswered, api_error
+from dotai_nb.errors import ApiError, OutcomeUnknown, RequestRefused, WrongCluster
+from dotai_nb.session.values import Fingerprint
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Iterator
+
+    from dotai_nb.cluster.guard import Grant
+    from dotai_nb.cluster.request import Precondition
+    from dotai_nb.session.canonical import JsonObject
+    from dotai_nb.session.values import Step
+    from dotai_nb.settings import Settings
+
+__all__ = ["Connection", "contexts", "is_practice"]
+
+_trails: ContextVar[tuple[list[str], ...]] = ContextVar("dotai_audit_ids", default=())
+
+_BUSY_RETRIES = 2
+_LONGEST_WAIT = 10.0
+_UID = Request(verb="get", version="v1", resource="namespaces", name="kube-system")
+_WHO = Request(
+    verb="create",
+    group="authentication.k8s.io",
+    version="v1",
+    resource="selfsubjectreviews",
+    body={"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"},
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pinned:
+    """What `open` found out, before anything else is asked."""
+
+    asked: str
+    access: Access
+    uid: str | None
+    server_version: str
+    identity: str
+
+
+class Connection:
+    """One cluster, as one identity.
+
+    Attributes:
+        context: the context's name.
+        namespace: the context's default namespace, else `default`.
+        fingerprint: which cluster this is.
+        server_version: the API server's, such as `v1.37.2`; empty if it can't be told.
+        identity: the username as the API server sees it; empty if it can't be told.
+        discovery: the types this API server has.
+    """
+
+    context: str
+    namespace: str
+    fingerprint: Fingerprint
+    server_version: str
+    identity: str
+    discovery: Discovery
+
+    def __init__(self, settings: Settings, access: Access) -> None:
+        """Connects to nothing yet; `open` is the way in."""
+        self.context = access.context
+        self.namespace = access.namespace
+        self.fingerprint = _fingerprint(access, None)
+        self.server_version = ""
+        self.identity = ""
+        self.discovery = Discovery(self.investigate)
+        self._settings = settings
+        self._asked = access.context
+        self._guard = Guard(settings, self.discovery)
+        self._transport = Transport(access, user_agent=_user_agent())
+        self._sent_writes: set[str] = set()
+
+    @classmethod
+    async def open(cls, settings: Settings, *, context: str = "") -> Connection:
+        """Connect as kubectl would; an empty context is the current one.
+
+        Raises:
+            ConnectionFailed: nothing to connect to, no such context, no route, TLS, timeout.
+            CredentialsRejected: 401, or the credential helper failed.
+        """
+        access = await asyncio.to_thread(find_access, settings, context)
+        connection = cls(settings, access)
+        connection._asked = context
+        try:
+            await connection._look_around(access)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    async def investigate(
+        self,
+        request: Request | Document,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 -- of the HTTP exchange, told in the error
+    ) -> Reply:
+        """Send a read or a dry run, judged by the guard before anything leaves.
+
+        A read is repeated once when its answer breaks off, twice when the server is busy, and once
+        with a new login; a dry run is sent once.
+
+        Args:
+            request: in Kubernetes' terms.
+            timeout: seconds; None: `DOT_AI_CLUSTER_TIMEOUT`.
+
+        Raises:
+            RequestRefused: neither a read nor a dry run; nothing was sent.
+            ApiError: the API server said no.
+            CredentialsRejected: 401, or the credential helper failed.
+            ConnectionFailed: no route, TLS, timeout, or no API server.
+        """
+        await self._guard.judge_investigation(request)
+        seconds = timeout or self._settings.cluster_timeout
+        if isinstance(request, Request) and request.writes:
+            return await self._transport.send(request, self._new_audit_id(), timeout=seconds)
+        return await self._read(request, seconds)
+
+    async def execute(
+        self,
+        grant: Grant,
+        step: Step,
+        *,
+        audit_id: str,
+        precondition: Precondition | None = None,
+    ) -> Reply:
+        """Send an approved step's request, once: the only way a write leaves.
+
+        Args:
+            grant: the approval; the step's right to be sent is spent first.
+            step: one of the grant's.
+            audit_id: of this one request; never used before.
+            precondition: the object as it was looked at.
+
+        Raises:
+            RequestRefused: not approved, sent already, switched off, or never sent by anyone.
+            WrongCluster: approved for another cluster.
+            ApiError: the API server said no; the step was not applied.
+            CredentialsRejected: 401; the step was not applied.
+            ConnectionFailed: no connection; nothing was sent.
+            OutcomeUnknown: sent, and no answer arrived, or one that leaves it open.
+        """
+        request = request_for(step, precondition=precondition)
+        await self._guard.judge_execution(request)
+        if grant.fingerprint != self.fingerprint:
+            raise WrongCluster(
+                f"Step {step.number} was approved for {grant.fingerprint.server}, and this is "
+                f"{self.fingerprint.server}.",
+                hint="Review and approve the plan on this cluster.",
+            )
+        if audit_id in self._sent_writes:
+            raise RequestRefused(f"Audit-ID {audit_id} was used for a write already.")
+        grant.spend(step)
+        self._sent_writes.add(audit_id)
+        self._note(audit_id)
+        try:
+            return await self._transport.send(
+                request, audit_id, timeout=self._settings.cluster_timeout, fresh=True
+            )
+        except Unanswered as error:
+            raise _unknown(step, error.message) from error
+        except ApiError as error:
+            if _in_doubt(error):
+                raise _unknown(step, error.message) from error
+            raise
+
+    async def watch(
+        self,
+        request: Request,
+        *,
+        timeout: float,  # noqa: ASYNC109 -- how long to watch; reaching it is no error
+    ) -> AsyncGenerator[JsonObject]:
+        """Watch events, decoded, as they come: `{"type": "MODIFIED", "object": {…}}`.
+
+        Ends after `timeout` seconds, or earlier when the server ends it.
+
+        Raises:
+            RequestRefused: not a watch that may be sent.
+            ApiError: the API server said no; code 410 when the resourceVersion is too old.
+            ConnectionFailed: the stream broke.
+        """
+        if request.verb != "watch":
+            raise RequestRefused(f"A watch was asked for with the verb {request.verb}.")
+        await self._guard.judge_investigation(request)
+        query = {**request.query, "timeoutSeconds": str(math.ceil(timeout))}
+        events = self._transport.stream(
+            replace(request, query=query), self._new_audit_id(), timeout=timeout
+        )
+        async for event in events:
+            if event.get("type") == "ERROR":
+                raise api_error(event.get("object"))
+            yield event
+
+    async def verify(self) -> None:
+        """Ask again whether this is still the cluster that was pinned.
+
+        Reads the kubeconfig's context again, and the server on a new connection.
+
+        Raises:
+            WrongCluster: it is another one, or it can no longer be told.
+            ConnectionFailed: the context is gone, or the server can't be reached.
+        """
+        access = await asyncio.to_thread(find_access, self._settings, self._asked)
+        pinned = self.fingerprint
+        now = _fingerprint(access, pinned.cluster_uid)
+        if now == pinned:
+            uid = await self._cluster_uid(fresh=True)
+            if pinned.cluster_uid is None or uid == pinned.cluster_uid:
+                return
+            now = _fingerprint(access, uid)
+        raise WrongCluster(
+            f"Context {access.context!r} led to {_described(pinned)}; now to {_described(now)}.",
+            hint="Switch back to the first cluster, or start a new session on this one.",
+        )
+
+    @contextmanager
+    def trail(self) -> Iterator[list[str]]:
+        """Collect the Audit-IDs of all requests made inside, also by child tasks."""
+        collected: list[str] = []
+        token = _trails.set((*_trails.get(), collected))
+        try:
+            yield collected
+        finally:
+            _trails.reset(token)
+
+    async def close(self) -> None:
+        """Close the pool; the connection can't be used afterwards."""
+        await self._transport.close()
+
+    async def _look_around(self, access: Access) -> None:
+        # One first: it opens the connection, and says clearly what is wrong with it.
+        self.server_version = await self._version()
+        uid, self.identity = await asyncio.gather(self._cluster_uid(), self._who())
+        self.fingerprint = _fingerprint(access, uid)
+
+    async def _version(self) -> str:
+        try:
+            body = (await self.investigate(Document("/version"))).body
+        except ApiError:
+            return ""
+        return str(body.get("gitVersion", "")) if isinstance(body, dict) else ""
+
+    async def _cluster_uid(self, *, fresh: bool = False) -> str | None:
+        """UID of the `kube-system` namespace, which lives as long as its cluster."""
+        try:
+            if fresh:
+                reply = await self._transport.send(
+                    _UID, self._new_audit_id(), timeout=self._settings.cluster_timeout, fresh=True
+                )
+            else:
+                reply = await self.investigate(_UID)
+        except ApiError:
+            return None
+        return str(reply.body["metadata"]["uid"])
+
+    async def _who(self) -> str:
+        try:
+            reply = await self.investigate(_WHO)
+        except ApiError:
+            return ""
+        return str(reply.body.get("status", {}).get("userInfo", {}).get("username", ""))
+
+    async def _read(self, request: Request | Document, seconds: float) -> Reply:
+        broken = renewed = False
+        busy = 0
+        while True:
+            try:
+                return await self._transport.send(request, self._new_audit_id(), timeout=seconds)
+            except Rejected:
+                if renewed or not self._transport.renewable:
+                    raise
+                renewed = True
+            except Busy as error:
+                if busy == _BUSY_RETRIES:
+                    raise
+                busy += 1
+                await asyncio.sleep(min(error.wait, _LONGEST_WAIT))
+            except (Unanswered, ApiError) as error:
+                passing = isinstance(error, Unanswered) or error.code >= 500
+                if broken or not passing:
+                    raise
+                broken = True
+
+    def _new_audit_id(self) -> str:
+        audit_id = str(uuid.uuid4())
+        self._note(audit_id)
+        return audit_id
+
+    def _note(self, audit_id: str) -> None:
+        for collected in _trails.get():
+            collected.append(audit_id)
+
+
+async def is_practice(connection: Connection) -> bool:
+    """Whether this is the practice cluster: on this machine, and marked as such."""
+    if not is_loopback(urlsplit(connection.fingerprint.server).hostname or ""):
+        return False
+    mark = Request(
+        verb="get",
+        version="v1",
+        resource="configmaps",
+        namespace="kube-public",
+        name="dotai-practice",
+    )
+    try:
+        await connection.investigate(mark)
+    except (ApiError, RequestRefused):
+        return False
+    return True
+
+
+def _fingerprint(access: Access, uid: str | None) -> Fingerprint:
+    ca = access.cluster.ca
+    return Fingerprint(
+        server=access.cluster.server,
+        ca_sha256=hashlib.sha256(ca).hexdigest() if ca else "",
+        cluster_uid=uid,
+    )
+
+
+def _described(fingerprint: Fingerprint) -> str:
+    ca = fingerprint.ca_sha256[:12] or "the system's roots"
+    return f"{fingerprint.server} (CA {ca}, UID {fingerprint.cluster_uid or 'not readable'})"
+
+
+def _in_doubt(error: ApiError) -> bool:
+    """Whether a write may have been applied in spite of this answer.
+
+    A gateway's 502 and 504, and the API server's own when its storage did not answer in time.
+    """
+    if error.code in {502, 504} or (error.code == 503 and not error.reason):
+        return True
+    words = ("etcdserver", "timed out", "timeout", "deadline exceeded")
+    storage = any(word in error.message for word in words) and "webhook" not in error.message
+    return error.code == 500 and storage
+
+
+def _unknown(step: Step, why: str) -> OutcomeUnknown:
+    return OutcomeUnknown(
+        f"Step {step.number} was sent, and whether it was applied is not known: {why}",
+        hint=f"Look at {step.target} in the cluster; it is not sent again.",
+    )
+
+
+def _user_agent() -> str:
+    return f"dotai-nb/{importlib.metadata.version('dotai_nb')}"
