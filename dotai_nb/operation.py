@@ -494,6 +494,7 @@ def about(settings: Settings | None = None) -> Surroundings:
     from dotai_nb.llm import catalogue
 
     chosen = settings or Settings.from_environment()
+    provider = catalogue.provider_of(chosen)
     problem = ""
     try:
         names, current = contexts(chosen)
@@ -502,10 +503,10 @@ def about(settings: Settings | None = None) -> Surroundings:
     return Surroundings(
         contexts=names,
         current=current,
-        model=chosen.ai_model or catalogue.default_model(chosen),
+        model=catalogue.model_name(chosen),
         endpoint=catalogue.endpoint_of(chosen),
-        has_key=catalogue.has_key(chosen),
-        key_variable=catalogue.key_variable(chosen),
+        has_key=bool(provider.key_in(chosen).get_secret_value()),
+        key_variable=provider.key_variable,
         recordings=_intents(paths.recordings_directories()),
         directory=paths.session_directory(chosen),
         problem=problem,

@@ -9,16 +9,18 @@ import math
 import uuid
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from dotai_nb.cluster.answers import Busy, Rejected, Unanswered, api_error, in_doubt
 from dotai_nb.cluster.discovery import Discovery
 from dotai_nb.cluster.guard import Guard
 from dotai_nb.cluster.kubeconfig import Access, contexts, find_access
 from dotai_nb.cluster.network import is_loopback
 from dotai_nb.cluster.request import Document, Reply, Request, request_for
-from dotai_nb.cluster.transport import Busy, Rejected, Transport, Unanswered, api_error
+from dotai_nb.cluster.transport import Transport
 from dotai_nb.errors import ApiError, OutcomeUnknown, RequestRefused, WrongCluster
 from dotai_nb.session.values import Fingerprint
 
@@ -45,17 +47,6 @@ _WHO = Request(
     resource="selfsubjectreviews",
     body={"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"},
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Pinned:
-    """What `open` found out, before anything else is asked."""
-
-    asked: str
-    access: Access
-    uid: str | None
-    server_version: str
-    identity: str
 
 
 class Connection:
@@ -180,7 +171,7 @@ class Connection:
         except Unanswered as error:
             raise _unknown(step, error.message) from error
         except ApiError as error:
-            if _in_doubt(error):
+            if in_doubt(error):
                 raise _unknown(step, error.message) from error
             raise
 
@@ -296,7 +287,9 @@ class Connection:
                 busy += 1
                 await asyncio.sleep(min(error.wait, _LONGEST_WAIT))
             except (Unanswered, ApiError) as error:
-                passing = isinstance(error, Unanswered) or error.code >= 500
+                passing = (
+                    isinstance(error, Unanswered) or error.code >= HTTPStatus.INTERNAL_SERVER_ERROR
+                )
                 if broken or not passing:
                     raise
                 broken = True
@@ -341,18 +334,6 @@ def _fingerprint(access: Access, uid: str | None) -> Fingerprint:
 def _described(fingerprint: Fingerprint) -> str:
     ca = fingerprint.ca_sha256[:12] or "the system's roots"
     return f"{fingerprint.server} (CA {ca}, UID {fingerprint.cluster_uid or 'not readable'})"
-
-
-def _in_doubt(error: ApiError) -> bool:
-    """Whether a write may have been applied in spite of this answer.
-
-    A gateway's 502 and 504, and the API server's own when its storage did not answer in time.
-    """
-    if error.code in {502, 504} or (error.code == 503 and not error.reason):
-        return True
-    words = ("etcdserver", "timed out", "timeout", "deadline exceeded")
-    storage = any(word in error.message for word in words) and "webhook" not in error.message
-    return error.code == 500 and storage
 
 
 def _unknown(step: Step, why: str) -> OutcomeUnknown:

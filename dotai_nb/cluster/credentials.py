@@ -183,10 +183,7 @@ def _cluster_info(entry: JsonObject) -> JsonObject:
 
 def _login_in(output: bytes, command: str, version: str) -> Login:
     try:
-        answer = json.loads(output)
-        status = answer["status"]
-        if answer["kind"] != "ExecCredential" or answer["apiVersion"] != version:
-            raise ValueError(version)
+        status = _status_in(output, version)
         login = Login(
             token=status.get("token") or "",
             certificate=(status.get("clientCertificateData") or "").encode(),
@@ -201,6 +198,14 @@ def _login_in(output: bytes, command: str, version: str) -> Login:
     if not login.token and not login.certificate:
         raise CredentialsRejected(f"The credential helper {command!r} gave no credential.")
     return login
+
+
+def _status_in(output: bytes, version: str) -> JsonObject:
+    answer = json.loads(output)
+    if (answer["kind"], answer["apiVersion"]) != ("ExecCredential", version):
+        raise ValueError(version)
+    status: JsonObject = answer["status"]
+    return status
 
 
 def _moment(text: Any) -> datetime | None:

@@ -17,12 +17,10 @@ if TYPE_CHECKING:
     from dotai_nb.cluster.request import Reply, Verb
     from dotai_nb.session.canonical import JsonObject
 
-AGGREGATED = ",".join(
-    [
-        "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
-        "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
-        "application/json",
-    ]
+AGGREGATED = (
+    "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
+    "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,"
+    "application/json"
 )
 """All types in two requests; a server older than 1.26 answers with the old form instead."""
 
@@ -122,7 +120,7 @@ class Discovery:
         return await self.openapi.supports_dry_run(group, version, resource, verb, subresource)
 
     async def schema(self, type: ResourceType) -> JsonObject:  # noqa: A002 -- the API's own word
-        """The OpenAPI v3 schema of a kind; its `$ref`s are left for `openapi.resolved`.
+        """The OpenAPI v3 schema of a kind; its `$ref`s are left for `openapi.followed`.
 
         Raises:
             ApiError: the server publishes none (404), or it may not be read (403).

@@ -17,11 +17,11 @@ from dotai_nb.cluster.fields import (
     touched,
 )
 from dotai_nb.cluster.ownership import owners
+from dotai_nb.cluster.place import WRITE_QUERY
 from dotai_nb.cluster.reading import fetch
 from dotai_nb.cluster.redaction import holds_placeholder, redact, redact_change
 from dotai_nb.cluster.request import JSON_PATCH, Request, request_for
 from dotai_nb.cluster.scaling import as_scaled, fetch_scale
-from dotai_nb.cluster.step import WRITE_QUERY
 from dotai_nb.errors import ApiError
 from dotai_nb.session.values import Accepted, Action, NotAllowed, Refused
 
@@ -42,6 +42,8 @@ _NO_PERMISSION = re.compile(
 )
 # Server-side apply answers an unknown field with this, as an internal error.
 _NOT_IN_SCHEMA = re.compile(r"field not declared in schema|failed to create typed patch object")
+# A Go-quoted string that is a JSON object, as after `Invalid value: `.
+_ECHO = re.compile(r'"\{(?:\\.|[^"\\])*"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +59,8 @@ async def check(c: Connection, step: Step, earlier: Sequence[StepChecked]) -> Ev
     """Dry-run a step and say what the API server would do.
 
     Where an earlier step changes the same object, the dry run is made of both changes together,
-    and `before` is what that step's own dry run left.
-
-    Args:
-        earlier: steps that will have run before this one.
+    and `before` is what that step's own dry run left. `earlier` are the steps that will have run
+    before this one.
 
     Raises:
         ConnectionFailed, CredentialsRejected, RequestRefused: the server was not asked.
@@ -94,13 +94,21 @@ async def look(c: Connection, step: Step) -> JsonObject | None:
         return await fetch_scale(c, step.target)
 
 
+def in_words(message: str) -> str:
+    """The server's sentence without the whole object, which it repeats with some errors.
+
+    It names the wrong field anyway, and the object may be a Secret.
+    """
+    return _ECHO.sub('"«cut»"', message)
+
+
 def _answered(error: ApiError) -> Evidence:
     if error.code == _FORBIDDEN and _NO_PERMISSION.search(error.message):
-        return NotAllowed(message=error.message)
+        return NotAllowed(message=in_words(error.message))
     too_busy = error.code == 429  # noqa: PLR2004 - HTTP Too Many Requests
     if too_busy or (error.code >= 500 and not _NOT_IN_SCHEMA.search(error.message)):  # noqa: PLR2004
         raise error
-    return Refused(code=error.code, reason=error.reason, message=error.message)
+    return Refused(code=error.code, reason=error.reason, message=in_words(error.message))
 
 
 async def _after(

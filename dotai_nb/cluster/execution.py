@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dotai_nb.cluster.difference import normalised, same
-from dotai_nb.cluster.evidence import check, look
+from dotai_nb.cluster.evidence import check, in_words, look
 from dotai_nb.cluster.redaction import redact
 from dotai_nb.cluster.request import Precondition
 from dotai_nb.errors import ApiError, ClusterError, OutcomeUnknown
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from dotai_nb.cluster.connection import Connection
     from dotai_nb.cluster.guard import Grant
+    from dotai_nb.cluster.request import Reply
     from dotai_nb.session.canonical import JsonObject
     from dotai_nb.session.events import Event, StepChecked
     from dotai_nb.session.values import Evidence, Step
@@ -83,40 +84,77 @@ async def run_step(
 ) -> StepResult:
     """Send a step's request, once; its result is recorded and returned.
 
-    Args:
-        record: makes an event durable before it returns.
-        earlier: steps of this run that were sent before; what they changed is no drift.
+    `record` makes an event durable before it returns. `earlier` are the steps of this run that
+    were sent before: what they changed is no drift.
 
     Raises:
         Drifted: the object changed since its evidence, so that the step would do something else.
         asyncio.CancelledError: after the request in flight has ended and was recorded.
-        ClusterError: the object could not be looked at; nothing was sent or recorded.
     """
-    begun = time.monotonic()
-    result = StepResult(step=checked.step.number, result=ResultKind.FAILED)
-    for attempt in range(1, SENDS + 1):
-        live = await look(c, checked.step)
-        drift = await _drift(c, checked, live, record, earlier)
+    run = _Run(checked.step, time.monotonic())
+    attempt = 0
+    while True:
+        attempt += 1
+        try:
+            live = await look(c, checked.step)
+            drift = await _drift(c, checked, live, record, earlier)
+        except ClusterError as error:
+            result = run.ended(ResultKind.FAILED, f"Nothing was sent, the look failed: {error}")
+            record(StepFinished(result=result))
+            return result
         if drift is not None:
-            result = _ended(result, ResultKind.SKIPPED, f"drift: {drift.why}", begun)
+            result = run.ended(ResultKind.SKIPPED, f"drift: {drift.why}")
             record(StepFinished(result=result))
             raise Drifted(drift.why, result=result, diff=drift.diff)
-        audit_id = str(uuid.uuid4())
-        result = result.model_copy(update={"audit_id": audit_id})
-        record(StepStarted(step=checked.step.number, audit_id=audit_id))
+        run.audit_id = str(uuid.uuid4())
+        record(StepStarted(step=checked.step.number, audit_id=run.audit_id))
         sending = asyncio.ensure_future(
-            c.execute(grant, checked.step, audit_id=audit_id, precondition=_precondition(live))
+            c.execute(grant, checked.step, audit_id=run.audit_id, precondition=_precondition(live))
         )
         cancelled = await _end_of(sending)
-        result = _judged(sending, checked.step, result, begun)
         if cancelled or attempt == SENDS or not _not_applied(sending):
-            record(StepFinished(result=result))
-            if cancelled:
-                raise asyncio.CancelledError
-            return result
+            break
         grant.give_back(checked.step)
-        await asyncio.sleep(attempt if result.code == _BUSY else 0)
+        await asyncio.sleep(attempt if _code(sending) == _BUSY else 0)
+    result = run.judged(sending)
+    record(StepFinished(result=result))
+    if cancelled:
+        raise asyncio.CancelledError
     return result
+
+
+@dataclass(slots=True)
+class _Run:
+    """A step being run: since when, and under which Audit-ID its last request left."""
+
+    step: Step
+    begun: float
+    audit_id: str = ""
+
+    def ended(self, kind: ResultKind, error: str = "", *, code: int = 0) -> StepResult:
+        return StepResult(
+            step=self.step.number,
+            result=kind,
+            output=said(self.step) if kind is ResultKind.SUCCEEDED else "",
+            error=error,
+            code=code,
+            duration_ms=round((time.monotonic() - self.begun) * 1000),
+            audit_id=self.audit_id,
+        )
+
+    def judged(self, sending: asyncio.Future[Reply]) -> StepResult:
+        if sending.cancelled() or not sending.done():
+            return self.ended(ResultKind.UNKNOWN, "Cancelled before the server answered.")
+        match error := sending.exception():
+            case None:
+                return self.ended(ResultKind.SUCCEEDED)
+            case ApiError():
+                return self.ended(ResultKind.FAILED, in_words(error.message), code=error.code)
+            case ClusterError() if not isinstance(error, OutcomeUnknown):
+                return self.ended(ResultKind.FAILED, str(error))
+            case _:
+                # An error that nobody foresaw says nothing of what the server did.
+                return self.ended(ResultKind.UNKNOWN, str(error) or type(error).__name__)
 
 
 async def _drift(
@@ -127,23 +165,22 @@ async def _drift(
     earlier: Sequence[StepChecked],
 ) -> _Drift | None:
     evidence = checked.evidence
-    if not isinstance(evidence, Accepted):
-        return _Drift("its dry run was never accepted")
     target = checked.step.target
+    if not isinstance(evidence, Accepted):
+        return _Drift(f"the dry run of {target} was never accepted")
     if live is None or evidence.before is None:
-        if live is None and evidence.before is None:
-            return None
-        return _Drift(f"{target} is gone" if live is None else f"{target} exists by now")
+        what = "is gone" if live is None else "exists by now"
+        return None if live is evidence.before else _Drift(f"{target} {what}")
     if live["metadata"]["uid"] != evidence.uid:
         return _Drift(f"{target} was deleted and made anew since the review")
     if same(normalised(redact(live)), normalised(evidence.before)):
         return None
     now = await check(c, checked.step, ())
     if isinstance(now, Accepted) and same(now.diff, evidence.diff):
-        own = any(str(other.step.target) == str(target) for other in earlier)
-        cause = "has changed since the review" + (", by a step of this run too" if own else "")
-        record(Noted(message=f"{target} {cause}; a new dry run of step {checked.step.number} "
-                             "gives the same difference."))  # fmt: skip
+        own = any(other.step.target == target for other in earlier)
+        cause = "was changed by this run" if own else "has changed since the review"
+        again = f"a new dry run of step {checked.step.number} gives the same difference"
+        record(Noted(message=f"{target} {cause}; {again}."))
         return None
     return _Drift(*_told(now, f"{target} has changed since the review"))
 
@@ -165,64 +202,38 @@ def _precondition(live: JsonObject | None) -> Precondition | None:
     return Precondition(uid=metadata["uid"], resource_version=metadata["resourceVersion"])
 
 
-async def _end_of(sending: asyncio.Future[object]) -> bool:
-    """Wait for an answer, also through cancellations; whether there was one.
+async def _end_of(sending: asyncio.Future[Reply]) -> bool:
+    """Wait for the answer, also through a cancellation; whether there was one.
 
     A request that has left can't be called back: to stop listening would lose its outcome.
     """
-    cancelled = False
-    deadline = float("inf")
+    deadline: float | None = None
     while not sending.done():
-        patience = None if deadline == float("inf") else deadline - time.monotonic()
+        patience = None if deadline is None else deadline - time.monotonic()
         if patience is not None and patience <= 0:
             sending.cancel()
-            await asyncio.wait({sending}, timeout=1)
             break
         try:
             await asyncio.wait({sending}, timeout=patience)
         except asyncio.CancelledError:
-            cancelled = True
-            deadline = min(deadline, time.monotonic() + GRACE)
-    return cancelled
+            deadline = deadline or time.monotonic() + GRACE
+    return deadline is not None
 
 
-def _not_applied(sending: asyncio.Future[object]) -> bool:
-    """Whether the server said that it did nothing, for a reason that passes."""
-    error = None if sending.cancelled() or not sending.done() else sending.exception()
-    if not isinstance(error, ApiError):
-        return False
-    # Server-side apply answers 409 too when a field has another manager: that does not pass.
-    of_fields = error.message.startswith("Apply failed with ")
-    return error.code == _BUSY or (error.code == _CONFLICT and not of_fields)
-
-
-def _judged(
-    sending: asyncio.Future[object], step: Step, result: StepResult, begun: float
-) -> StepResult:
-    if sending.cancelled() or not sending.done():
-        return _ended(result, ResultKind.UNKNOWN, "cancelled before the server answered", begun)
+def _code(sending: asyncio.Future[Reply]) -> int:
+    """The HTTP status of an error answer; 0 for anything else."""
+    if not sending.done() or sending.cancelled():
+        return 0
     error = sending.exception()
-    match error:
-        case None:
-            done = _ended(result, ResultKind.SUCCEEDED, "", begun)
-            return done.model_copy(update={"output": said(step)})
-        case OutcomeUnknown():
-            return _ended(result, ResultKind.UNKNOWN, str(error), begun)
-        case ApiError():
-            failed = _ended(result, ResultKind.FAILED, error.message, begun)
-            return failed.model_copy(update={"code": error.code})
-        case ClusterError():
-            return _ended(result, ResultKind.FAILED, str(error), begun)
-        case _:
-            raise error
+    return error.code if isinstance(error, ApiError) else 0
 
 
-def _ended(result: StepResult, kind: ResultKind, error: str, begun: float) -> StepResult:
-    duration = round((time.monotonic() - begun) * 1000)
-    changes = {"result": kind, "error": error, "duration_ms": duration}
-    if kind is ResultKind.SKIPPED:
-        changes |= {"duration_ms": 0, "audit_id": ""}
-    return result.model_copy(update=changes)
+def _not_applied(sending: asyncio.Future[Reply]) -> bool:
+    """Whether the server said that it did nothing, for a reason that passes."""
+    # Server-side apply answers 409 too when a field has another manager: that does not pass.
+    code = _code(sending)
+    of_fields = code == _CONFLICT and str(sending.exception()).startswith("Apply failed with ")
+    return code in {_CONFLICT, _BUSY} and not of_fields
 
 
 def said(step: Step) -> str:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dotai_nb.cluster.difference import names_of, normalised, same, tokens
-from dotai_nb.cluster.request import JSON_PATCH
 from dotai_nb.cluster.manifest import APPLY_PATCH, MERGE_PATCH
+from dotai_nb.cluster.request import JSON_PATCH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -117,15 +117,12 @@ def _set(place: Any, field: Field, value: Any) -> None:
             place = place.setdefault(part, {})
         else:
             place = place[_position(place, part)]
-    if isinstance(last, str):
-        if not isinstance(place, dict):
-            raise LookupError(shown(field))
-        _replace(place, last, value, present=last in place)
-        return
     names = names_of(place) if isinstance(place, list) else None
-    if names is None:
+    if isinstance(last, str) and isinstance(place, dict):
+        _replace(place, last, value, present=last in place)
+    elif isinstance(last, str) or names is None:
         raise LookupError(shown(field))
-    if last.name in names:
+    elif last.name in names:
         _replace(place, names.index(last.name), value, present=True)
     elif value is not ABSENT:
         place.append(deepcopy(value))

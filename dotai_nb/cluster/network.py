@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def tls_context(cluster: Cluster, login: Login) -> ssl.SSLContext:
-    """Trust the cluster's CA alone, or the system's roots without one; show the login's certificate.
+    """Trust the cluster's CA alone, or else the system's roots; show the login's certificate.
 
     Raises:
         ConnectionFailed: the CA or the client certificate can't be used.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from dotai_nb.cluster.request import METHODS, Document
@@ -54,12 +55,12 @@ class OpenApi:
                 if operation is not None:
                     return "dryRun" in {p.get("name") for p in operation.get("parameters", ())}
         except ApiError as error:
-            if error.code != 404:
+            if error.code != HTTPStatus.NOT_FOUND:
                 raise
         return False
 
     async def schema(self, group: str, version: str, kind: str) -> JsonObject:
-        """The schema of a kind; `$ref`s are left, see `resolved`.
+        """The schema of a kind; `$ref`s are left, see `followed`.
 
         Raises:
             ApiError: the server publishes none.
@@ -72,15 +73,15 @@ class OpenApi:
                     return dict(schema)
         raise ApiError(f"The API server publishes no schema for {kind}.", code=404)
 
-    async def resolved(self, group: str, version: str, schema: JsonObject) -> JsonObject:
-        """A schema with its own `$ref` followed, one level; its description wins."""
+    @staticmethod
+    def followed(definitions: JsonObject, schema: JsonObject) -> JsonObject:
+        """A schema with its `$ref` followed, one level; what stands beside it wins."""
         references = [part.get("$ref", "") for part in (schema, *schema.get("allOf", ()))]
         name = next((ref.removeprefix(_REF) for ref in references if ref), "")
         if not name:
             return schema
-        document = await self.document(group, version)
-        target = document.get("components", {}).get("schemas", {}).get(name, {})
-        return {**target, **{k: v for k, v in schema.items() if k not in {"$ref", "allOf"}}}
+        beside = {key: value for key, value in schema.items() if key not in {"$ref", "allOf"}}
+        return {**definitions.get(name, {}), **beside}
 
 
 def _operation(document: JsonObject, root: str, wanted: tuple[str, Verb, str]) -> JsonObject | None:

@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from dotai_nb.cluster.fields import Item, changed
-from dotai_nb.cluster.step import FIELD_MANAGER
+from dotai_nb.cluster.place import FIELD_MANAGER
 
 if TYPE_CHECKING:
     from dotai_nb.cluster.fields import Field

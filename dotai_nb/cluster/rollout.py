@@ -15,7 +15,7 @@ from dotai_nb.errors import ApiError, ClusterError, CredentialsRejected
 from dotai_nb.session.events import RolloutProgressed
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from dotai_nb.cluster.connection import Connection
     from dotai_nb.session.canonical import JsonObject
@@ -43,10 +43,8 @@ async def wait_for_rollout(
 ) -> RolloutProgressed:
     """Wait until the rollout is done, has failed, or took too long; each move is recorded.
 
-    A paused Deployment rolls nothing out: that is told at once, as `deadline`.
-
-    Args:
-        deadline: seconds from now.
+    A paused Deployment rolls nothing out: that is told at once, as `deadline`. `deadline` is in
+    seconds from now.
     """
     last = RolloutProgressed(
         step=step, target=target, ready=0, wanted=0, state="progressing", message="not looked at"
@@ -62,6 +60,11 @@ async def wait_for_rollout(
                     return now
     except TimeoutError:
         message = f"not done within {deadline:g} s; last: {last.message}"
+        last = last.model_copy(update={"state": "deadline", "message": message})
+        record(last)
+    except ClusterError as error:
+        # Not to know is not to fail, and no reason to forget the steps that were run.
+        message = f"the rollout can't be followed: {error}"
         last = last.model_copy(update={"state": "deadline", "message": message})
         record(last)
     return last
@@ -109,8 +112,10 @@ def _left(status: JsonObject, wanted: int) -> str:
 
 
 async def _looks(
-    c: Connection, target: ObjectRef, timeout: float  # noqa: ASYNC109 - how long to watch at most
-) -> AsyncIterator[JsonObject | None]:
+    c: Connection,
+    target: ObjectRef,
+    timeout: float,  # noqa: ASYNC109 - how long to watch at most
+) -> AsyncGenerator[JsonObject | None]:
     """The object now and whenever it changes; None when it is gone. Never ends by itself."""
     while True:
         try:
@@ -125,14 +130,17 @@ async def _looks(
             raise
         except ClusterError as error:
             # A watch that isn't allowed or breaks off is no news of the rollout; look again.
-            if isinstance(error, ApiError) and error.code == 403 and "cannot get" in error.message:  # noqa: PLR2004
+            if isinstance(error, ApiError) and "cannot get" in error.message:
                 raise
         await asyncio.sleep(POLL)
 
 
 async def _watched(
-    c: Connection, target: ObjectRef, live: JsonObject, timeout: float  # noqa: ASYNC109 - see _looks
-) -> AsyncIterator[JsonObject | None]:
+    c: Connection,
+    target: ObjectRef,
+    live: JsonObject,
+    timeout: float,  # noqa: ASYNC109 - see _looks
+) -> AsyncGenerator[JsonObject | None]:
     request = Request(
         verb="watch",
         group=target.group,

@@ -10,7 +10,6 @@ All take the step's number and the tool call that asks for it, and raise
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -23,24 +22,19 @@ from dotai_nb.cluster.manifest import (
     PATCH_TYPES,
     POD_TEMPLATES,
     STRATEGIC_PATCH,
-    check_body,
     check_manifest,
     containers_of,
     nested,
 )
-from dotai_nb.cluster.reading import fetch
-from dotai_nb.cluster.request import JSON_PATCH, WRITES, Request, Verb
-from dotai_nb.errors import ApiError, StepRefused
-from dotai_nb.session.values import Action, ObjectRef, Step
+from dotai_nb.cluster.place import FIELD_MANAGER, Place, existing, find
+from dotai_nb.cluster.request import JSON_PATCH
+from dotai_nb.errors import StepRefused
+from dotai_nb.session.values import Action
 
 if TYPE_CHECKING:
     from dotai_nb.cluster.connection import Connection
-    from dotai_nb.cluster.discovery import ResourceType
     from dotai_nb.session.canonical import JsonObject
-
-FIELD_MANAGER = "dotai-nb"
-WRITE_QUERY = {"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"}
-"""Of every POST, PUT and PATCH: who changes, and that an unknown field is an error."""
+    from dotai_nb.session.values import Step
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 _MANAGED = f"--field-manager={FIELD_MANAGER}"
@@ -49,56 +43,6 @@ _RESTARTABLE = ("Deployment", "DaemonSet", "StatefulSet")
 PatchType = Literal["strategic", "merge", "json"]
 Propagation = Literal["background", "foreground", "orphan"]
 RolloutAction = Literal["restart", "undo", "pause", "resume"]
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """An object that a step is about, and the step's own place in the session."""
-
-    number: int
-    call_id: str
-    type: ResourceType
-    ref: ObjectRef
-
-    def step(
-        self,
-        verb: Verb,
-        argv: tuple[str, ...],
-        *,
-        body: Any,
-        content_type: str,
-        action: Action = Action.UPDATE,
-        subresource: str = "",
-        stdin: str = "",
-    ) -> Step:
-        check_body(self.ref, body)
-        ref = self.ref
-        request = Request(
-            verb=verb,
-            group=ref.group,
-            version=ref.version,
-            resource=ref.resource,
-            namespace=ref.namespace,
-            name=ref.name,
-            subresource=subresource,
-        )
-        method = request.method
-        if verb not in WRITES or method == "GET":
-            raise StepRefused(f"{verb} changes nothing; a step is a change.")
-        return Step(
-            number=self.number,
-            call_id=self.call_id,
-            action=action,
-            target=ref,
-            subresource=subresource,
-            method=method,
-            path=request.path,
-            query={} if verb == "delete" else WRITE_QUERY,
-            content_type=content_type,
-            body=body,
-            argv=("kubectl", *argv, *(("-n", ref.namespace) if ref.namespace else ())),
-            stdin=stdin,
-        )
 
 
 async def build_patch(
@@ -113,7 +57,7 @@ async def build_patch(
     patch_type: PatchType,
 ) -> Step:
     """`kubectl patch`; custom resources take `merge` and `json` only."""
-    place = await _existing(c, number, call_id, resource, name, namespace)
+    place = await existing(c, resource, name, namespace)
     if patch_type == "strategic" and place.ref.group not in BUILT_IN_GROUPS:
         raise StepRefused(
             f"{place.ref} is a custom resource, which takes no strategic merge patch.",
@@ -121,7 +65,7 @@ async def build_patch(
         )
     _check_patch(patch, patch_type)
     argv = ("patch", str(place.ref), f"--type={patch_type}", _MANAGED, "-p", _compact(patch))
-    return place.step("patch", argv, body=patch, content_type=PATCH_TYPES[patch_type])
+    return place.step(number, call_id, argv, body=patch, content_type=PATCH_TYPES[patch_type])
 
 
 async def build_apply(
@@ -129,24 +73,21 @@ async def build_apply(
 ) -> Step:
     """`kubectl apply --server-side`, never forced; creates the object if it isn't there.
 
-    Args:
-        namespace: for a namespaced manifest that names none; empty: the connection's.
+    `namespace` is for a namespaced manifest that names none; empty: the connection's.
     """
     check_manifest(manifest)
     kind = await c.discovery.of_kind(manifest["apiVersion"], manifest["kind"])
     metadata = manifest["metadata"]
-    place = _place(
-        c, number, call_id, kind, metadata["name"], metadata.get("namespace") or namespace
-    )
+    place = await find(c, kind, metadata["name"], metadata.get("namespace") or namespace)
     if place.ref.namespace:
         manifest = {**manifest, "metadata": {**metadata, "namespace": place.ref.namespace}}
-    exists = await _find(c, place.ref) is not None
     return place.step(
-        "patch",
+        number,
+        call_id,
         ("apply", "--server-side", _MANAGED, "-f", "-"),
         body=manifest,
         content_type=APPLY_PATCH,
-        action=Action.UPDATE if exists else Action.CREATE,
+        action=Action.CREATE if place.live is None else Action.UPDATE,
         # JSON, which YAML 1.1 and 1.2 read alike, to the byte.
         stdin=json.dumps(manifest, indent=2, ensure_ascii=False) + "\n",
     )
@@ -163,14 +104,14 @@ async def build_delete(
     propagation: Propagation = "background",
 ) -> Step:
     """`kubectl delete`; what the object owns goes too, unless orphaned."""
-    place = await _existing(c, number, call_id, resource, name, namespace)
+    place = await existing(c, resource, name, namespace)
     options = {
         "apiVersion": "v1",
         "kind": "DeleteOptions",
         "propagationPolicy": propagation.capitalize(),
     }
     argv = ("delete", str(place.ref), f"--cascade={propagation}")
-    return place.step("delete", argv, body=options, content_type=JSON, action=Action.DELETE)
+    return place.step(number, call_id, argv, body=options, content_type=JSON, action=Action.DELETE)
 
 
 async def build_set_image(
@@ -184,11 +125,11 @@ async def build_set_image(
     images: dict[str, str],
 ) -> Step:
     """`kubectl set image`: new images by container name, init containers among them."""
-    place = await _existing(c, number, call_id, resource, name, namespace)
+    place = await existing(c, resource, name, namespace)
     path = POD_TEMPLATES.get((place.ref.group, place.ref.kind))
     if path is None:
         raise StepRefused(f"{place.ref} has no containers of its own.", hint="Patch it instead.")
-    here = containers_of(await fetch(c, place.ref) or {})
+    here = containers_of(place.live or {})
     if unknown := [container for container in images if container not in here]:
         raise StepRefused(
             f"{place.ref} has no container {', '.join(unknown)}.",
@@ -202,7 +143,7 @@ async def build_set_image(
     pairs = (f"{container}={image}" for container, image in images.items())
     argv = ("set", "image", str(place.ref), *pairs, _MANAGED)
     body = nested((*path, "spec"), lists)
-    return place.step("patch", argv, body=body, content_type=STRATEGIC_PATCH)
+    return place.step(number, call_id, argv, body=body, content_type=STRATEGIC_PATCH)
 
 
 async def build_scale(
@@ -216,14 +157,16 @@ async def build_scale(
     replicas: int,
 ) -> Step:
     """`kubectl scale`: through the scale subresource, which custom resources may have too."""
-    place = await _existing(c, number, call_id, resource, name, namespace)
+    place = await existing(c, resource, name, namespace)
     if "scale" not in place.type.subresources:
         raise StepRefused(f"{place.ref} can't be scaled.", hint="Scale the workload it belongs to.")
     if replicas < 0:
         raise StepRefused(f"{replicas} is not a number of replicas.", hint="Give 0 or more.")
     argv = ("scale", str(place.ref), f"--replicas={replicas}")
     body = {"spec": {"replicas": replicas}}
-    return place.step("patch", argv, body=body, content_type=MERGE_PATCH, subresource="scale")
+    return place.step(
+        number, call_id, argv, body=body, content_type=MERGE_PATCH, subresource="scale"
+    )
 
 
 async def build_rollout(
@@ -239,31 +182,25 @@ async def build_rollout(
 ) -> Step:
     """`kubectl rollout restart | undo | pause | resume`; all but restart are for Deployments.
 
-    Args:
-        to_revision: for undo; 0: the one before the current.
+    `to_revision` is for undo; 0: the one before the current.
     """
-    place = await _existing(c, number, call_id, resource, name, namespace)
+    place = await existing(c, resource, name, namespace)
     allowed = _RESTARTABLE if action == "restart" else ("Deployment",)
     if place.ref.group != "apps" or place.ref.kind not in allowed:
         raise StepRefused(
             f"rollout {action} of {place.ref} can't be made here.",
             hint=f"It is made for {', '.join(allowed)}; patch the object instead.",
         )
-    argv = ("rollout", action, str(place.ref))
-    live = await fetch(c, place.ref) or {}
-    match action:
-        case "undo":
-            chosen = await revision.choose(c, place.ref, live, to_revision)
-            body, argv = chosen.operations, (*argv, f"--to-revision={chosen.number}")
-            return place.step("patch", argv, body=body, content_type=JSON_PATCH)
-        case "restart":
-            if live.get("spec", {}).get("paused"):
-                raise StepRefused(f"{place.ref} is paused.", hint="Resume its rollout first.")
-            now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-            patch = nested(("spec", "template", "metadata"), {"annotations": {RESTARTED_AT: now}})
-        case "pause" | "resume":
-            patch = {"spec": {"paused": action == "pause"}}
-    return place.step("patch", (*argv, _MANAGED), body=patch, content_type=STRATEGIC_PATCH)
+    live = place.live or {}
+    if action == "undo":
+        chosen = await revision.choose(c, place.ref, live, to_revision)
+        argv = ("rollout", "undo", str(place.ref), f"--to-revision={chosen.number}")
+        return place.step(number, call_id, argv, body=chosen.operations, content_type=JSON_PATCH)
+    argv = ("rollout", action, str(place.ref), _MANAGED)
+    body = {"spec": {"paused": action == "pause"}}
+    if action == "restart":
+        body = _restart(place)
+    return place.step(number, call_id, argv, body=body, content_type=STRATEGIC_PATCH)
 
 
 async def build_label(
@@ -277,8 +214,9 @@ async def build_label(
     changes: dict[str, str | None],
 ) -> Step:
     """`kubectl label --overwrite`; None removes a label."""
-    place = await _existing(c, number, call_id, resource, name, namespace)
-    return _metadata_step(place, "label", "labels", changes)
+    place = await existing(c, resource, name, namespace)
+    argv, body = _of_metadata(place, "label", "labels", changes)
+    return place.step(number, call_id, argv, body=body, content_type=MERGE_PATCH)
 
 
 async def build_annotate(
@@ -292,17 +230,28 @@ async def build_annotate(
     changes: dict[str, str | None],
 ) -> Step:
     """`kubectl annotate --overwrite`; None removes an annotation."""
-    place = await _existing(c, number, call_id, resource, name, namespace)
-    return _metadata_step(place, "annotate", "annotations", changes)
+    place = await existing(c, resource, name, namespace)
+    argv, body = _of_metadata(place, "annotate", "annotations", changes)
+    return place.step(number, call_id, argv, body=body, content_type=MERGE_PATCH)
 
 
-def _metadata_step(place: _Place, verb: str, field: str, changes: dict[str, str | None]) -> Step:
+def _of_metadata(
+    place: Place, verb: str, field: str, changes: dict[str, str | None]
+) -> tuple[tuple[str, ...], JsonObject]:
+    """The command and the body of a change of labels or annotations."""
     if not changes:
         raise StepRefused(f"No {field} are given.", hint="Name at least one.")
     pairs = (f"{k}-" if value is None else f"{k}={value}" for k, value in changes.items())
     argv = (verb, str(place.ref), *pairs, "--overwrite", _MANAGED)
-    body = {"metadata": {field: changes}}
-    return place.step("patch", argv, body=body, content_type=MERGE_PATCH)
+    return argv, {"metadata": {field: changes}}
+
+
+def _restart(place: Place) -> JsonObject:
+    if (place.live or {}).get("spec", {}).get("paused"):
+        raise StepRefused(f"{place.ref} is paused.", hint="Resume its rollout first.")
+    # Fixed here, so that what is reviewed is to the byte what is sent.
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return nested(("spec", "template", "metadata"), {"annotations": {RESTARTED_AT: now}})
 
 
 def _check_patch(patch: Any, patch_type: PatchType) -> None:
@@ -320,45 +269,3 @@ def _check_patch(patch: Any, patch_type: PatchType) -> None:
 
 def _compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _place(
-    c: Connection, number: int, call_id: str, type_: ResourceType, name: str, namespace: str
-) -> _Place:
-    if not name:
-        raise StepRefused(f"No name is given for {type_.plural}.", hint="Name one object.")
-    ref = ObjectRef(
-        group=type_.group,
-        version=type_.version,
-        kind=type_.kind,
-        resource=type_.plural,
-        namespace=(namespace or c.namespace) if type_.namespaced else "",
-        name=name,
-    )
-    return _Place(number, call_id, type_, ref)
-
-
-async def _existing(
-    c: Connection, number: int, call_id: str, resource: str, name: str, namespace: str
-) -> _Place:
-    place = _place(c, number, call_id, await c.discovery.resolve(resource), name, namespace)
-    if await _find(c, place.ref) is None:
-        where = f" in namespace {place.ref.namespace}" if place.ref.namespace else ""
-        raise ApiError(
-            f'{place.ref.resource} "{name}" not found{where}.',
-            code=404,
-            reason="NotFound",
-            hint="See what there is with kubectl_get; where an earlier step creates it, put the "
-            "change into that step's manifest.",
-        )
-    return place
-
-
-async def _find(c: Connection, ref: ObjectRef) -> JsonObject | None:
-    """The object; where it may not be read, a stand-in: the evidence will say `not allowed`."""
-    try:
-        return await fetch(c, ref)
-    except ApiError as error:
-        if error.code != 403:  # noqa: PLR2004 - HTTP Forbidden
-            raise
-        return {}

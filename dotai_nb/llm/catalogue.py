@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from dotai_nb.llm.conversation import Model
 
 _PRINTABLE: Final = re.compile(r"[!-~]*")
-_WEB_URL: Final = re.compile(r"https?://[^/?#]*[^/?#@]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +72,24 @@ class Provider:
             SettingsError: it is no URL to send requests to; its value is not shown.
         """
         url = (getattr(settings, self.base_url) or self.endpoint).strip()
-        if not _WEB_URL.match(url):
+        if not _can_be_asked(url):
             raise SettingsError(
                 f"{self.url_variable} is not a URL that begins with http:// or https://.",
                 hint="Correct it, or unset it to ask the provider itself.",
             )
         return url
+
+
+def _can_be_asked(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half an IPv6 address, or a port that is no number
+        return False
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]
 
 
 def _variable(field: str) -> str:
@@ -117,9 +128,9 @@ def model_name(settings: Settings, name: str = "") -> str:
 
 def endpoint_of(settings: Settings) -> str:
     """The URL that is sent data, for people and files: without user, password or query."""
-    parts = urlsplit(provider_of(settings).url_in(settings))
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+    url = provider_of(settings).url_in(settings)
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, _host(url), parts.path.rstrip("/"), "", ""))
 
 
 def model_for(settings: Settings, name: str = "") -> Model:

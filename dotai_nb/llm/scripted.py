@@ -60,7 +60,7 @@ class ScriptedModel:
         """
         if self._given == len(self._answers):
             raise RecordingEnded(
-                f"The {self.provider} {self.name!r} has {self._given} turns, and another is asked.",
+                f"The {self.provider} {self.name!r} ended after turn {self._given}.",
                 hint="Record the operation again, or set a key to ask a live model.",
             )
         answer = self._answers[self._given]

@@ -201,8 +201,8 @@ class Journal:
     def _take(self, event: Event) -> None:
         if not self._session.at_rest:
             raise SessionLocked(
-                f"{self._session.id}: {event.type} can't be recorded, because this process does not "
-                "hold the session any more.",
+                f"{self._session.id}: {event.type} can't be recorded; this process does not hold "
+                "the session any more.",
                 hint="Open it again with open_session to see how it stands.",
             )
         self.acquire()

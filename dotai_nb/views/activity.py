@@ -11,6 +11,7 @@ from dotai_nb.views.escape import html
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
     from dotai_nb.session.events import Purpose
     from dotai_nb.session.session import Session, ToolCall, Turn
 

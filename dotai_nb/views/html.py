@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from dotai_nb.views import activity, execution, markdown, proposal, words
 from dotai_nb.views.escape import html
+from dotai_nb.views.theme import style
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from dotai_nb.session.session import Session
     from dotai_nb.views.activity import Fragment
-
-
-@lru_cache(maxsize=1)
-def style() -> str:
-    """The one style sheet, as an element; every rule is under a class of ours."""
-    return f"<style>{files('dotai_nb.views').joinpath('theme.css').read_text('utf-8')}</style>"
 
 
 def banner(session: Session, *, replayed: bool) -> str:

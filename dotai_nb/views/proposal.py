@@ -28,6 +28,7 @@ _RISK_TONES = {RiskLevel.LOW: "dn-good", RiskLevel.MEDIUM: "dn-warn", RiskLevel.
 _ACTION_TONES = {Action.CREATE: "dn-good", Action.UPDATE: "dn-warn", Action.DELETE: "dn-bad"}
 _STEP_COLUMNS = ["step", "action", "object", "namespace", "evidence", "reason"]
 _CHANGE_COLUMNS = ["change", "kind", "name", "namespace", "paths"]
+_DIFFERENCES = "Differences, by the API server's dry run"
 _COPY = (
     "navigator.clipboard.writeText(this.parentElement.querySelector('pre').textContent)"
     ".then(()=>{this.textContent='Copied'})"
@@ -98,7 +99,7 @@ def table(frame: DataFrame) -> str:
 def differences(session: Session) -> Iterator[Fragment]:
     """A fold per step with what it changes, line by line; unfolded, since it is what one reads."""
     for place, (planned, checked) in enumerate(session.planned, start=1):
-        title = "<h4>What changes</h4>" if place == 1 else ""
+        title = f"<h4>{_DIFFERENCES}</h4>" if place == 1 else ""
         body = _step(place, planned, checked)
         yield Fragment(f"diff-{place}", f'<div class="dn">{title}{body}</div>')
 
@@ -119,7 +120,7 @@ def _step(place: int, planned: PlannedStep, checked: StepChecked) -> str:
         body = ""
     return (
         f'<details class="dn-step" open><summary>{head}</summary>'
-        f"<div>{''.join(notes)}</div>{body}</details>"
+        f'<div class="dn-notes">{"".join(notes)}</div>{body}</details>'
     )
 
 

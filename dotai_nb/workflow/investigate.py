@@ -114,9 +114,10 @@ class Investigator:
                     hint="Say the intent differently or more narrowly, or choose another model.",
                 )
             results, concluded = await self._answer(goal, answer)
-            last = left <= 1
-            reminder = "" if results else self.prompts.render("operate-conclude", last=last)
-            self.said = (*self.said, Asked(reminder, results))
+            last = left == 1
+            reminded = last or not results
+            reminder = self.prompts.render("operate-conclude", tool=goal.name, last=last)
+            self.said = (*self.said, Asked(reminder if reminded else "", results))
             if concluded is not None:
                 return concluded
         raise BudgetExhausted(

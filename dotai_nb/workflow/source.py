@@ -53,7 +53,8 @@ async def choose(  # noqa: PLR0913 - what a person may choose
         ModelKeyMissing: no key, and no recording of this intent.
         ConnectionFailed, CredentialsRejected: the cluster can't be reached.
     """
-    if not recording and catalogue.has_key(settings):
+    provider = catalogue.provider_of(settings)
+    if not recording and provider.key_in(settings).get_secret_value():
         return await _live(context, model, settings)
     found = _recorded(intent, recording, folders, settings)
     if recording and context:
@@ -79,10 +80,10 @@ def _recorded(
     except RecordingNotFound as missing:
         if recording:
             raise
+        key = catalogue.provider_of(settings).key_variable
         raise ModelKeyMissing(
-            f"{catalogue.key_variable(settings)} is not set, and no recording has this intent.",
-            hint=f"Set {catalogue.key_variable(settings)} to ask a model, or use a recorded "
-            f"intent. {missing.hint}".strip(),
+            f"{key} is not set, and no recording has this intent.",
+            hint=f"Set {key} to ask a model, or use a recorded intent. {missing.hint}".strip(),
         ) from missing
 
 

@@ -1,4 +1,4 @@
-"""Finds Chromium for the browser tests, or has Debian install it: `python -m tests.browser.chromium`.
+"""Finds Chromium for the browser tests, or installs it: `python -m tests.browser.chromium`.
 
 It always comes from the system, never from a download of Playwright's own.
 """

@@ -16,7 +16,7 @@ from typing import Final
 from tests.cluster.controlplane.binaries import Binaries, cache_home, find_built, find_installed
 from tests.cluster.controlplane.build import BuildError, build
 from tests.cluster.controlplane.locks import exclusive
-from tests.cluster.controlplane.plane import start_cluster
+from tests.cluster.controlplane.plane import Cluster, start_cluster
 from tests.cluster.controlplane.processes import ControlPlaneError, is_running, stop_cluster
 
 CONTEXT: Final = "dotai-practice"
@@ -70,6 +70,19 @@ def status(home: Path) -> int:
     return 0
 
 
+def create_application(cluster: Cluster) -> None:
+    """Creates the sample application in the namespace shop and waits for its pods.
+
+    Raises:
+        ControlPlaneError: kubectl can't; with its words.
+    """
+    kubectl = [str(cluster.kubectl or "kubectl"), "--kubeconfig", str(cluster.kubeconfig)]
+    _run([*kubectl, "apply", f"--filename={_APPLICATION}"])
+    for name in ("my-api", "web"):
+        rollout = ["rollout", "status", f"deployment/{name}", "--timeout=60s"]
+        _run([*kubectl, "--namespace=shop", *rollout])
+
+
 def _start(binaries: Binaries, home: Path) -> None:
     began = time.monotonic()
     stop_cluster(home)  # what an interrupted start or a restart of the machine left behind
@@ -77,11 +90,7 @@ def _start(binaries: Binaries, home: Path) -> None:
         _say("Starting etcd, kube-apiserver, controllers, scheduler and three fake nodes.")
         cluster = start_cluster(binaries, home, CONTEXT)
         _say("Creating the sample application: namespace shop, Deployments my-api and web.")
-        kubectl = [str(binaries.kubectl), "--kubeconfig", str(cluster.kubeconfig)]
-        _run([*kubectl, "apply", f"--filename={_APPLICATION}"])
-        for name in ("my-api", "web"):
-            rollout = ["rollout", "status", f"deployment/{name}", "--timeout=60s"]
-            _run([*kubectl, "--namespace=shop", *rollout])
+        create_application(cluster)
     except BaseException:
         stop_cluster(home)
         raise

@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from tests.wire.fixtures import Aimock
 
 ZERO_DOWNTIME = {"spec": {"strategy": {"rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}}}}
-Operate = "Callable[..., Any]"
 
 
 @pytest.fixture
@@ -118,7 +117,7 @@ async def test_o4_an_intent_that_can_not_be_one_costs_nothing(
     intent: str, settings: Callable[..., Settings], tmp_path: Path
 ) -> None:
     with pytest.raises(errors.IntentError) as caught:
-        await dotai_nb.operate(intent, settings=settings([]))
+        await dotai_nb.operate(intent, settings=settings(update_turns()))
     assert caught.value.hint
     assert not list(tmp_path.rglob("opr-*.json"))
 
@@ -301,13 +300,9 @@ async def test_an_object_that_changed_since_its_review_is_not_touched(
     deployment()
     op = await dotai_nb.operate("update", settings=settings(update_turns()))
     op.approve(digest=op.digest)
-    path = f"/apis/apps/v1/namespaces/{agent.namespace}/deployments/my-api"
-    changed = {
-        "spec": {"template": {"spec": {"containers": [{"name": "my-api", "image": "nginx:1.18"}]}}}
-    }
-    admin.request(
-        "PATCH", path, body=changed, content_type="application/strategic-merge-patch+json"
-    )
+    containers = [{"name": "my-api", "image": "nginx:1.18"}]
+    changed = {"spec": {"template": {"spec": {"containers": containers}}}}
+    admin.patch("apps/v1", "Deployment", "my-api", agent.namespace, changed)
     await op.execute()
     assert op.status == Status.EXECUTED_WITH_ERRORS
     assert op.session.results[0].result == "skipped"

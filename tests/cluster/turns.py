@@ -12,7 +12,7 @@ MODEL = "claude-test"
 _ids = count(1)
 
 
-def call(name: str, **arguments: Any) -> ToolUse:
+def call(name: str, /, **arguments: Any) -> ToolUse:
     """A tool call, `kubectl_` left out of its name."""
     whole = name if name in ("propose", "conclude") else f"kubectl_{name}"
     return ToolUse(f"toolu_{next(_ids):04}", whole, arguments)
@@ -41,5 +41,3 @@ def propose(*steps: int, **changes: Any) -> Answer:
 def conclude(verdict: str = "passed") -> Answer:
     """The end of a validation."""
     return turn(call("conclude", verdict=verdict, summary=f"It {verdict}."))
-
-

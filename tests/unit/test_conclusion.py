@@ -87,9 +87,7 @@ def test_a_step_can_not_stand_without_the_one_it_was_checked_on() -> None:
     second = sample.update_step()
     again = second.model_copy(update={"step": second.step.model_copy(update={"number": 5})})
     session = fold(
-        sample.record(
-            [*(r.event for r in sample.proposal_session()[: before.count]), again]
-        )
+        sample.record([*(r.event for r in sample.proposal_session()[: before.count]), again])
     )
     alone = proposal(steps=[{"step": 5, "reason": "x"}])
     with pytest.raises(Unfounded, match="step 2 leaves"):

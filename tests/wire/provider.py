@@ -114,7 +114,7 @@ def sse(event: Event) -> str:
 
 def begun(model: str = "claude-opus-5-5", **usage: int) -> Event:
     counted = {"input_tokens": 10, "output_tokens": 1} | usage
-    message = {
+    message: Event = {
         "id": "msg_1", "type": "message", "role": "assistant", "content": [], "model": model,
         "stop_reason": None, "stop_sequence": None, "usage": counted,
     }  # fmt: skip

@@ -142,7 +142,7 @@ def test_a_server_is_gone_after_its_test(aimock_installed: None) -> None:
 def test_a_recorded_session_is_served_by_hand(aimock_installed: None, tmp_path: Path) -> None:
     session = tmp_path / "session.json"
     session.write_bytes(readable({"events": [entry.line() for entry in recorded()]}))
-    command = [sys.executable, "-m", "tests.wire.aimock", "--answers", session]
+    command: list[str | Path] = [sys.executable, "-m", "tests.wire.aimock", "--answers", session]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parents[2]
     ) as process:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import Any
+
 import pytest
 
 from dotai_nb.llm.conversation import (
@@ -38,7 +41,7 @@ ANSWERED = Asked(
 )
 
 
-async def sent(conversation: Conversation, **options: object) -> Request:
+async def sent(conversation: Conversation, **options: Any) -> Request:
     async with provider(said("fine")) as server:
         asked = model(server.url, **options)
         await asked.turn(conversation, Heard())
@@ -95,11 +98,11 @@ async def test_what_was_sent_before_is_sent_again_unchanged() -> None:
     second = Conversation("Be brief.", (GET,), (*first.said, LOOKED, ANSWERED))
     third = Conversation("Be brief.", (GET,), (*second.said, LOOKED, ANSWERED), must_call="get")
     bodies = [unmarked((await sent(c)).body) for c in (first, second, third)]
-    for earlier, later in zip(bodies, bodies[1:], strict=False):
+    for earlier, later in pairwise(bodies):
         assert {**later, "messages": later["messages"][: len(earlier["messages"])]} == earlier
 
 
-def unmarked(value: object) -> object:
+def unmarked(value: Any) -> Any:
     """Without the cache's marks, which are no part of what the model reads."""
     match value:
         case dict():
@@ -149,7 +152,7 @@ async def test_lone_surrogates_are_replaced_everywhere() -> None:
     assert (result["content"], words["text"]) == ("c\ufffd", "b\ufffd")
 
 
-@pytest.mark.parametrize("name", ["claude-haiku-4-5", "claude-sonnet-4-5-20250929"])
+@pytest.mark.parametrize("name", ["claude-haiku-4-5", "claude-opus-4-5-20251101"])
 async def test_models_that_refuse_adaptive_thinking_are_asked_without(name: str) -> None:
     body = (await sent(Conversation("", (), (Asked("Hi."),)), ai_model=name)).body
     assert body["model"] == name

