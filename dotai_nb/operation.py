@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import sys
 import threading
+from concurrent.futures import wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakSet
 
 from dotai_nb import portal
 from dotai_nb.errors import SessionError
 from dotai_nb.knowledge.source import NoKnowledge
 from dotai_nb.session import paths, recordings, store
 from dotai_nb.session.recordings import Recording
+from dotai_nb.session.values import Status
 from dotai_nb.settings import Settings
 
 if TYPE_CHECKING:
@@ -23,13 +27,26 @@ if TYPE_CHECKING:
 
     from dotai_nb.session.events import Recorded, TextDelta
     from dotai_nb.session.session import Session
-    from dotai_nb.session.values import Approval, Outcome, Status
+    from dotai_nb.session.values import Approval, Outcome
     from dotai_nb.workflow.operate import How, OnError
 
     Hear = Callable[[Recorded | TextDelta], None]
 
+FINAL = frozenset({Status.FAILED, Status.EXECUTED_SUCCESSFULLY, Status.EXECUTED_WITH_ERRORS})
+"""Statuses from which a session never goes on."""
+
 SETTLE_SECONDS = 15
 """How long an interrupted caller waits for the request in flight; then the interrupt goes on."""
+
+
+_OPEN: WeakSet[Engine] = WeakSet()
+"""Engines that may hold connections; what is left of them is closed when Python ends."""
+
+
+@atexit.register
+def _close_all() -> None:
+    for engine in tuple(_OPEN):
+        portal.wait(engine.close())
 
 
 class Engine(Protocol):
@@ -97,6 +114,7 @@ class Facts:
         self._settings = settings
         self._work: portal.Work | None = None
         self._one_at_a_time = threading.Lock()
+        _OPEN.add(engine)
 
     @property
     def session(self) -> Session:
@@ -198,7 +216,9 @@ class Facts:
     def close(self) -> None:
         """Cancel what runs and let go of the cluster, the model and the file."""
         self.cancel()
-        portal.submit(self._engine.close()).result()
+        if self._work is not None:
+            wait([self._work.future], timeout=SETTLE_SECONDS)
+        portal.wait(self._engine.close())
 
     def begin(self, work: Coroutine[Any, Any, None]) -> portal.Work:
         """Start work on the package's loop; one at a time.
@@ -212,8 +232,16 @@ class Facts:
                 raise SessionError(
                     f"{self.id} is busy: {self.status}.", hint="Wait for it, or cancel it."
                 )
-            self._work = portal.Work(work)
+            self._work = portal.Work(self._until_final(work))
             return self._work
+
+    async def _until_final(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do the work; a session that can't go on any more lets go of all it holds."""
+        try:
+            await work
+        finally:
+            if self.session.status in FINAL:
+                await self._engine.close()
 
     def __repr__(self) -> str:
         outcome = f" · {self.outcome}" if self.outcome else ""
@@ -535,7 +563,7 @@ class _Cell:
     def now(cls) -> _Cell:
         shell = sys.modules.get("IPython")
         ipython = shell.get_ipython() if shell else None
-        parent = getattr(getattr(ipython, "kernel", None), "get_parent", dict)()
+        parent: dict[str, Any] = getattr(getattr(ipython, "kernel", None), "get_parent", dict)()
         cell = parent.get("metadata", {}).get("cellId", "")
         return cls(cell, parent.get("header", {}).get("msg_id", ""))
 

@@ -8,7 +8,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dotai_nb.cluster.difference import normalised, same
+from dotai_nb.cluster.difference import difference, normalised, same
 from dotai_nb.cluster.evidence import check, in_words, look
 from dotai_nb.cluster.redaction import redact
 from dotai_nb.cluster.request import Precondition
@@ -41,7 +41,6 @@ _DONE = {
     "apply": "serverside-applied",
     "delete": "deleted",
     "scale": "scaled",
-    "label": "labeled",
     "annotate": "annotated",
     "set image": "image updated",
     "rollout restart": "restarted",
@@ -99,11 +98,13 @@ async def run_step(
             live = await look(c, checked.step)
             drift = await _drift(c, checked, live, record, earlier)
         except ClusterError as error:
-            result = run.ended(ResultKind.FAILED, f"Nothing was sent, the look failed: {error}")
+            result = run.ended(ResultKind.FAILED, f"Nothing was changed, the look failed: {error}")
             record(StepFinished(result=result))
             return result
         if drift is not None:
-            result = run.ended(ResultKind.SKIPPED, f"drift: {drift.why}")
+            # A try that the server refused for a conflict was sent, so it isn't skipped.
+            kind = ResultKind.FAILED if run.audit_id else ResultKind.SKIPPED
+            result = run.ended(kind, f"drift: {drift.why}")
             record(StepFinished(result=result))
             raise Drifted(drift.why, result=result, diff=drift.diff)
         run.audit_id = str(uuid.uuid4())
@@ -176,13 +177,26 @@ async def _drift(
     if same(normalised(redact(live)), normalised(evidence.before)):
         return None
     now = await check(c, checked.step, ())
-    if isinstance(now, Accepted) and same(now.diff, evidence.diff):
+    if isinstance(now, Accepted) and _same_effect(now, evidence):
         own = any(other.step.target == target for other in earlier)
         cause = "was changed by this run" if own else "has changed since the review"
         again = f"a new dry run of step {checked.step.number} gives the same difference"
         record(Noted(message=f"{target} {cause}; {again}."))
         return None
     return _Drift(*_told(now, f"{target} has changed since the review"))
+
+
+def _same_effect(now: Accepted, reviewed: Accepted) -> bool:
+    """Whether both lead to the same values from the same values.
+
+    A difference names the new values only, so the way back is compared too.
+    """
+    return same(now.diff, reviewed.diff) and same(_way_back(now), _way_back(reviewed))
+
+
+def _way_back(evidence: Accepted) -> tuple[JsonObject, ...]:
+    ends = (evidence.after, evidence.before)
+    return difference(*(None if end is None else normalised(end) for end in ends))
 
 
 def _told(now: Evidence, what: str) -> tuple[str, tuple[JsonObject, ...]]:
@@ -244,4 +258,10 @@ def said(step: Step) -> str:
     if step.action is Action.DELETE:
         where = f" from {target.namespace} namespace" if target.namespace else ""
         return f'{kind} "{target.name}" deleted{where}'
-    return f"{kind}/{target.name} {_DONE.get(two) or _DONE[one]}"
+    done = _labeled(step) if one == "label" else _DONE.get(two) or _DONE[one]
+    return f"{kind}/{target.name} {done}"
+
+
+def _labeled(step: Step) -> str:
+    removed = {value is None for value in step.body["metadata"]["labels"].values()}
+    return {(False,): "labeled", (True,): "unlabeled"}.get(tuple(removed), "modified")

@@ -21,7 +21,7 @@ _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
 _PLAIN = re.compile(
-    r"[A-Za-z_/][-\w./ @%+=,()]*[\w./)%+=]|[A-Za-z_]|[\w./-]+(?::[\w./@-]+)+", re.ASCII
+    r"[A-Za-z_/][-\w./ @%+=,()]*[\w./)%+=]|[A-Za-z_]|[A-Za-z/][\w./-]*(?::[\w./@-]+)+", re.ASCII
 )
 _KEYWORDS = frozenset({"true", "false", "null", "yes", "no", "on", "off"})
 _NOTE_BYTES = 240
@@ -146,7 +146,7 @@ def _titled(title: str, value: Any, indent: str) -> Iterator[str]:
 
 
 def _scalar(value: Any) -> str:
-    if isinstance(value, str) and _PLAIN.fullmatch(value) and value not in _KEYWORDS:
+    if isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _KEYWORDS:
         return value
     return visible(json.dumps(value, ensure_ascii=False))
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from dotai_nb.session.values import Approval
     from dotai_nb.settings import Settings
 
+_WITHOUT_KERNEL = "dotai_nb panel: run this cell to use it."
+
 
 def panel(  # noqa: PLR0913 - what a person may preset
     intent: str = "",
@@ -127,7 +129,8 @@ class Panel:
     def _ipython_display_(self, **_: Any) -> None:
         from IPython.display import display
 
-        display(self.widget)
+        live = self.widget._repr_mimebundle_() | {"text/plain": _WITHOUT_KERNEL}
+        display(live, raw=True)
         self._record.place()
 
     # What a person does; on the kernel's thread.

@@ -19,15 +19,14 @@ class Record:
     """
 
     def __init__(self) -> None:
-        self._handles: list[tuple[Any, Any]] = []
-        self._shown: tuple[dict[str, str], dict[str, str]] = (_EMPTY, _EMPTY)
+        self._handles: list[list[Any]] = []
+        self._shown: tuple[dict[str, str], ...] = (_EMPTY, _EMPTY)
 
     def place(self) -> None:
         """Display here what is known so far; called while the cell runs."""
         from IPython.display import display
 
-        page, diagram = (display(part, raw=True, display_id=True) for part in self._shown)
-        self._handles.append((page, diagram))
+        self._handles.append([display(part, raw=True, display_id=True) for part in self._shown])
 
     def show(self, session: Session, *, replayed: bool) -> None:
         """Rewrite it to this session."""
@@ -42,10 +41,10 @@ class Record:
         """Nothing rests: take away what stood there."""
         self._update(_EMPTY, _EMPTY)
 
-    def _update(self, page: dict[str, str], diagram: dict[str, str]) -> None:
-        if self._shown == (page, diagram):
-            return
-        self._shown = (page, diagram)
+    def _update(self, *parts: dict[str, str]) -> None:
+        """Rewrite the outputs whose content is another; the same again would lose a stored SVG."""
+        before, self._shown = self._shown, parts
         for handles in self._handles:
-            for handle, part in zip(handles, self._shown, strict=True):
-                handle.update(part, raw=True)
+            for handle, old, new in zip(handles, before, parts, strict=True):
+                if old != new:
+                    handle.update(new, raw=True)

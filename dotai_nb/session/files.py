@@ -188,8 +188,11 @@ class RunLock:
         """Whether this object holds it; a forked child never does."""
         return self._lock is not None and self._process == os.getpid()
 
-    def acquire(self) -> None:
+    def acquire(self, *, wait: float = BRIEFLY) -> None:
         """Take the lock.
+
+        Args:
+            wait: seconds to wait for who holds it.
 
         Raises:
             SessionLocked: it is held elsewhere.
@@ -199,7 +202,7 @@ class RunLock:
 
         # Without flock there is no telling who runs, so no fallback to a marker file.
         lock = FileLock(
-            self.path, timeout=BRIEFLY, mode=FILE_MODE, thread_local=False, fallback_to_soft=False
+            self.path, timeout=wait, mode=FILE_MODE, thread_local=False, fallback_to_soft=False
         )
         with explained(self.path, "locked"):
             try:

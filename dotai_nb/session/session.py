@@ -88,7 +88,8 @@ class Session:
         digest: of the plan that can be approved now; empty when none can.
         approval: the live approval; None before it, after it was voided, and once it is spent.
         spent: the approval that this session's one execution used.
-        inquiry: number of the first step of the current analysis (refining keeps earlier ones).
+        running: numbers of the steps that were sent and have no result yet.
+        sent: Audit-IDs of the writes that were sent, in their order.
     """
 
     started: SessionStarted
@@ -109,6 +110,7 @@ class Session:
     spent: Approval | None = None
     execution: ExecutionStarted | None = None
     running: tuple[int, ...] = ()
+    sent: tuple[str, ...] = ()
     results: tuple[StepResult, ...] = ()
     rollouts: tuple[RolloutProgressed, ...] = field(default=())
     cancelled: bool = False
@@ -306,7 +308,8 @@ def _why_not_run(session: Session, event: StepStarted | StepFinished, number: in
         return f"step {number} has its result"
     sent = number in session.running
     if isinstance(event, StepStarted):
-        return f"step {number} was sent" if sent else ""
+        # Again under another Audit-ID: after a conflict, which says that nothing was applied.
+        return f"{event.audit_id} was sent already" if event.audit_id in session.sent else ""
     match event.result.result:
         case ResultKind.SUCCEEDED | ResultKind.UNKNOWN if not sent:
             return f"step {number} was never sent"
@@ -378,7 +381,8 @@ def _changes(session: Session, entry: Recorded) -> dict[str, Any]:  # noqa: C901
                 "approval": None,
             }
         case StepStarted():
-            return {"running": (*session.running, event.step)}
+            others = tuple(n for n in session.running if n != event.step)
+            return {"running": (*others, event.step), "sent": (*session.sent, event.audit_id)}
         case StepFinished():
             return {
                 "running": tuple(n for n in session.running if n != event.result.step),

@@ -57,9 +57,10 @@ def open_at_rest(path: str | Path) -> Loaded:
         SessionCorrupt: names exactly what differs.
     """
     loaded = load(path)
-    if loaded.session.at_rest and not journal_path(loaded.path).exists():
-        return loaded
     lock = files.RunLock(loaded.path)
+    left_behind = journal_path(loaded.path).exists() or lock.path.exists()
+    if loaded.session.at_rest and not left_behind:
+        return loaded
     try:
         lock.acquire()
     except SessionLocked:
@@ -113,6 +114,8 @@ def _read_only(loaded: Loaded, lock: files.RunLock, error: SessionError) -> Load
 def _settled(loaded: Loaded) -> Loaded:
     """Under the lock: write down how it stands, and let the journal go."""
     settled = _interrupted(loaded)
+    if settled is loaded and not journal_path(loaded.path).exists():
+        return loaded
     try:
         files.write_whole(settled.path, readable(document(settled.session, settled.recorded)))
         files.remove(journal_path(settled.path))
@@ -179,7 +182,7 @@ def _runs(path: Path) -> bool:
     if not lock.path.exists():
         return False
     try:
-        lock.acquire()
+        lock.acquire(wait=0)
     except SessionError:
         return True
     lock.release()

@@ -51,7 +51,7 @@ def status_line(session: Session, elapsed: float | None = None) -> str:
     if elapsed is not None:
         parts.append(words.duration(elapsed * 1000))
     parts.append(words.tokens(session.usage))
-    quiet = "".join(f'<span class="dn-quiet">{part}</span>' for part in parts)
+    quiet = "".join(f' <span class="dn-quiet">{part}</span>' for part in parts)
     retry = f'<span class="dn-warn">{html(_retry(session))}</span>' if _retrying(session) else ""
     return f'<div class="dn dn-status" role="status">{head}{quiet}{retry}</div>'
 

@@ -88,10 +88,9 @@ def static_bundle(session: Session, *, replayed: bool = False) -> dict[str, str]
 
 def record(session: Session, *, replayed: bool = False) -> dict[str, str]:
     """The same below a live panel: one line while the panel is there, everything without it."""
-    line = f"{words.headline(session)} · {session.id} · kept in this notebook"
+    said = f"{words.headline(session)} · {session.id} · kept in this notebook"
+    line = f'<div class="dn-live-only dn-quiet" hidden>{html(said)}</div>'
+    rest = f'<div class="dn-live-hidden">{page(session, replayed=replayed)}</div>'
     return static_bundle(session, replayed=replayed) | {
-        "text/html": (
-            f'{style()}<div class="dn dn-record"><div class="dn-live-only dn-quiet">{html(line)}'
-            f'</div><div class="dn-live-hidden">{page(session, replayed=replayed)}</div></div>'
-        )
+        "text/html": f'{style()}<div class="dn dn-record">{line}{rest}</div>'
     }

@@ -131,11 +131,11 @@ def _note(tone: str, text: str) -> str:
 def difference_block(accepted: Accepted) -> str:
     """Added, removed and surrounding lines of YAML; the sign stands beside the colour."""
     rows = [
-        f'<div class="dn-{shown.kind}">{html(str(shown))}</div>'
+        f'<span class="dn-{shown.kind}">{html(str(shown))}</span>'
         for shown in difference.lines(accepted)
     ]
-    body = "".join(rows) or '<div class="dn-quiet">The object stays as it is.</div>'
-    return f'<div class="dn-diff" tabindex="0">{body}</div>'
+    body = "\n".join(rows) or '<span class="dn-quiet">The object stays as it is.</span>'
+    return f'<pre class="dn-diff" tabindex="0" data-lm-suppress-shortcuts="true">{body}</pre>'
 
 
 def consequences(session: Session, *, copy_button: bool) -> Iterator[Fragment]:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from dotai_nb.workflow.prompts import Prompts
 
 MAX_TURNS = 30
+ACCEPTED = "accepted"
 ENDED_WITHOUT_ANSWER = ("refusal", "model_context_window_exceeded")
 
 A = TypeVar("A", bound=Arguments)
@@ -118,8 +119,8 @@ class Investigator:
             reminded = last or not results
             reminder = self.prompts.render("operate-conclude", tool=goal.name, last=last)
             self.said = (*self.said, Asked(reminder if reminded else "", results))
-            if concluded is not None:
-                return concluded
+            if concluded:
+                return concluded[0]
         raise BudgetExhausted(
             f"The model used all {goal.max_turns} turns and did not conclude with {goal.name}.",
             hint="Make the intent smaller, or choose a stronger model.",
@@ -142,32 +143,32 @@ class Investigator:
 
     async def _answer(
         self, goal: Goal[A, R], answer: Answer
-    ) -> tuple[tuple[ToolResult, ...], R | None]:
-        """Every call gets an answer; the conclusion is judged after the tools have run."""
+    ) -> tuple[tuple[ToolResult, ...], tuple[R, ...]]:
+        """Every call gets an answer; the conclusion, if any, is judged after the tools have run."""
         uses = [use for use in answer.calls if use.name != goal.name]
         answers = {r.call_id: r for r in await self.toolbox.answer(uses, goal.tools)}
-        concluded: R | None = None
+        concluded: tuple[R, ...] = ()
         for use in answer.calls:
-            if use.name == goal.name:
-                answers[use.call_id], accepted = self._judge(goal, use, done=concluded is not None)
-                concluded = concluded if accepted is None else accepted
+            if use.name != goal.name:
+                continue
+            if concluded:
+                output = "This turn has concluded already; the first conclusion counts."
+            else:
+                output, concluded = _judged(goal, use)
+            ok = output == ACCEPTED
+            self.record(ToolFinished(call_id=use.call_id, ok=ok, output=output, duration_ms=0))
+            answers[use.call_id] = ToolResult(use.call_id, output, ok=ok)
         return tuple(answers[use.call_id] for use in answer.calls), concluded
 
-    def _judge(self, goal: Goal[A, R], use: ToolUse, *, done: bool) -> tuple[ToolResult, R | None]:
-        accepted: R | None = None
-        if done:
-            twice = "This turn has concluded already; the first conclusion counts."
-            self.record(ToolFinished(call_id=use.call_id, ok=False, output=twice, duration_ms=0))
-            return ToolResult(use.call_id, twice, ok=False), None
-        try:
-            accepted = goal.accept(goal.arguments.model_validate(use.arguments))
-            output, ok = "accepted", True
-        except ValidationError as error:
-            output, ok = f"{goal.name}: {problems(error)}. Correct the arguments.", False
-        except Unfounded as error:
-            output, ok = str(error), False
-        self.record(ToolFinished(call_id=use.call_id, ok=ok, output=output, duration_ms=0))
-        return ToolResult(use.call_id, output, ok=ok), accepted
+
+def _judged(goal: Goal[A, R], use: ToolUse) -> tuple[str, tuple[R, ...]]:
+    """What the model is told of its conclusion, and the conclusion if it stands."""
+    try:
+        return ACCEPTED, (goal.accept(goal.arguments.model_validate(use.arguments)),)
+    except ValidationError as error:
+        return f"{goal.name}: {problems(error)}. Correct the arguments.", ()
+    except Unfounded as error:
+        return str(error), ()
 
 
 @dataclass(frozen=True, slots=True)

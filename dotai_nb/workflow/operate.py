@@ -395,9 +395,7 @@ class Run:
 
     async def _conclude(self) -> None:
         """The verdict always comes: a check that can't be made is `inconclusive`, told so."""
-        for _, checked in self.session.planned:
-            if self.session.result(checked.step.number) is None:
-                self._skip(checked, "the run ended before its turn")
+        self._close_steps()
         with self._connection.trail() as audit_ids:
             looked, by_code, summary = await self._look()
         by_model: VerdictKind | None = None
@@ -412,6 +410,19 @@ class Run:
             verdict=worst, summary=summary, checks=looked, by_code=by_code, by_model=by_model
         )
         self._record(VerdictReached(verdict=verdict, audit_ids=tuple(audit_ids)))
+
+    def _close_steps(self) -> None:
+        """Every step has a result: what was sent without one is unknown, the rest was skipped."""
+        for _, checked in self.session.planned:
+            number = checked.step.number
+            if self.session.result(number) is not None:
+                continue
+            if number in self.session.running:
+                words = "The run ended before the answer was recorded: look at the cluster."
+                lost = StepResult(step=number, result=ResultKind.UNKNOWN, error=words)
+                self._record(StepFinished(result=lost))
+            else:
+                self._skip(checked, "the run ended before its turn")
 
     async def _look(self) -> tuple[tuple[Check, ...], VerdictKind, str]:
         try:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dotai_nb.session.values import Step
 
 Effect = Literal["read", "dry_run"]
+PatchType = Literal["strategic", "merge", "json"]
 
 
 class Arguments(BaseModel):
@@ -104,7 +105,7 @@ class PatchDryRun(Arguments):
     patch: dict[str, Any] | list[dict[str, Any]] = Field(
         description="an object; a list of operations for type json"
     )
-    type: Literal["strategic", "merge", "json"] = Field(
+    type: PatchType = Field(
         "strategic", description="custom resources take merge and json only"
     )
     replaces: tuple[int, ...] = _REPLACES
@@ -221,7 +222,7 @@ def _changes(
     return build
 
 
-async def _build_patch(connection: Connection, *, type: str, **arguments: Any) -> Step:  # noqa: A002 - kubectl's own word
+async def _build_patch(connection: Connection, *, type: PatchType, **arguments: Any) -> Step:  # noqa: A002 - kubectl's own word
     return await step.build_patch(connection, patch_type=type, **arguments)
 
 

@@ -90,7 +90,7 @@ def serve(home: Path) -> Iterator[Lab]:
     command = [
         sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
         "--ServerApp.port=0", f"--ServerApp.token={token}", f"--ServerApp.root_dir={root}",
-        "--ServerApp.terminals_enabled=False",
+        "--ServerApp.terminals_enabled=False", "--LabApp.extension_manager=readonly",
     ]  # fmt: skip
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -118,8 +118,7 @@ def namespace(admin: Admin) -> Iterator[str]:
 @pytest.fixture
 def agent(control_plane: Cluster, admin: Admin, namespace: str, tmp_path: Path) -> Agent:
     """May read the namespace and write its workloads; nothing else, no Secrets."""
-    rules = _rules(_IN_NAMESPACE, _READ) + _rules(_WRITABLE, _WRITE)
-    return _identity("agent", rules, control_plane, admin, namespace, tmp_path)
+    return create_agent(control_plane, admin, namespace, tmp_path)
 
 
 @pytest.fixture
@@ -210,6 +209,12 @@ def _rules(resources: list[tuple[str, tuple[str, ...]]], verbs: tuple[str, ...])
         {"apiGroups": [group], "resources": list(names), "verbs": list(verbs)}
         for group, names in resources
     ]
+
+
+def create_agent(cluster: Cluster, admin: Admin, namespace: str, folder: Path) -> Agent:
+    """The identity of the fixture `agent`, once a namespace; its kubeconfig is in `folder`."""
+    rules = _rules(_IN_NAMESPACE, _READ) + _rules(_WRITABLE, _WRITE)
+    return _identity("agent", rules, cluster, admin, namespace, folder)
 
 
 def _identity(  # noqa: PLR0917 - the fixtures it takes from its two callers

@@ -114,15 +114,15 @@ def test_a_console_is_no_notebook(name: str, settings: Settings, told, tmp_path:
     assert session_directory(settings, interactive_kernel=True) == tmp_path / "dotai-sessions"
 
 
-@pytest.mark.parametrize("kernel", [True, False])
 def test_without_a_notebook_every_recordings_folder_here_is_searched(
-    kernel: bool, settings: Settings, tmp_path: Path
+    settings: Settings, tmp_path: Path
 ):
     for name in ("b.recordings", "a.recordings", "other"):
         (tmp_path / name).mkdir()
     (tmp_path / "c.recordings").touch()
-    found = recordings_directories(interactive_kernel=kernel)
-    assert found == (tmp_path / "a.recordings", tmp_path / "b.recordings")
+    for kernel in (True, False):
+        found = recordings_directories(interactive_kernel=kernel)
+        assert found == (tmp_path / "a.recordings", tmp_path / "b.recordings")
 
 
 def test_a_real_kernel_knows_that_it_is_one(settings: Settings, tmp_path: Path):

@@ -100,7 +100,7 @@ def finished(step: int, result: ResultKind = ResultKind.SUCCEEDED) -> StepFinish
 
 
 def ran(*steps: int) -> list[Event]:
-    return [event for n in steps for event in (StepStarted(step=n, audit_id="a"), finished(n))]
+    return [event for n in steps for event in (StepStarted(step=n, audit_id=f"a{n}"), finished(n))]
 
 
 def called(call_id: str, turn: int = 1) -> ToolCalled:
@@ -173,7 +173,7 @@ def fitting(kind: type[Event], session: Session) -> Event:
         Refined(text="x"),
         Approved(approval=approval()),
         ExecutionStarted(digest=proposal_digest()),
-        StepStarted(step=2, audit_id="a"),
+        StepStarted(step=2, audit_id="a2"),
         finished(2, ResultKind.FAILED),
         RolloutProgressed(
             step=2, target=DEPLOYMENT, ready=1, wanted=2, state="progressing", message=""
@@ -284,10 +284,10 @@ OUT_OF_PLACE: dict[str, tuple[Session, Event, str]] = {
         "no live approval",
     ),
     "a step outside the plan": (EXECUTING, StepStarted(step=1, audit_id=""), "not in the plan"),
-    "a step sent twice": (
-        after(EXECUTING, StepStarted(step=2, audit_id="")),
-        StepStarted(step=2, audit_id=""),
-        "step 2 was sent",
+    "a request sent twice": (
+        after(EXECUTING, StepStarted(step=2, audit_id="a1")),
+        StepStarted(step=2, audit_id="a1"),
+        "a1 was sent already",
     ),
     "a step sent again after its result": (
         after(EXECUTING, *ran(2)),
