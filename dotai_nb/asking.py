@@ -10,11 +10,12 @@ from dotai_nb.session.approval import SHORTEST_DIGEST
 
 if TYPE_CHECKING:
     from dotai_nb.session.session import Session
+    from dotai_nb.settings import Settings
 
 YES = "approve"
 
 
-def ask(session: Session, *, read_only: bool) -> str:
+def ask(session: Session, settings: Settings) -> str:
     """Show the review and ask for a yes.
 
     Returns:
@@ -24,9 +25,9 @@ def ask(session: Session, *, read_only: bool) -> str:
         NotExecutable: there is nothing to approve, with the reason.
         ApprovalRequired: the answer was not yes, or nobody can answer here.
     """
-    from dotai_nb.workflow.operate import why_not_approvable
+    from dotai_nb.workflow.approving import why_not
 
-    if reason := why_not_approvable(session, read_only=read_only):
+    if reason := why_not(session, settings):
         raise NotExecutable(reason)
     _show(session)
     short = session.digest[:SHORTEST_DIGEST]

@@ -3,99 +3,49 @@
 from __future__ import annotations
 
 import asyncio
-import atexit
-import sys
 import threading
 from concurrent.futures import wait
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
-from weakref import WeakSet
+from typing import TYPE_CHECKING, Any
 
 from dotai_nb import portal
+from dotai_nb.cell import Cell
+from dotai_nb.engine import Hub, keep
 from dotai_nb.errors import SessionError
 from dotai_nb.knowledge.source import NoKnowledge
-from dotai_nb.session import paths, recordings, store
+from dotai_nb.session import paths, store
 from dotai_nb.session.recordings import Recording
 from dotai_nb.session.values import Status
 from dotai_nb.settings import Settings
+from dotai_nb.surroundings import Surroundings, about
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     import pandas as pd
 
-    from dotai_nb.session.events import Recorded, TextDelta
+    from dotai_nb.engine import Engine, Hear
     from dotai_nb.session.session import Session
     from dotai_nb.session.values import Approval, Outcome
-    from dotai_nb.workflow.operate import How, OnError
+    from dotai_nb.workflow.approving import How
+    from dotai_nb.workflow.execute import OnError
 
-    Hear = Callable[[Recorded | TextDelta], None]
+__all__ = [
+    "Facts",
+    "Operation",
+    "Surroundings",
+    "about",
+    "open_session",
+    "operate",
+    "sessions",
+    "start",
+]
 
 FINAL = frozenset({Status.FAILED, Status.EXECUTED_SUCCESSFULLY, Status.EXECUTED_WITH_ERRORS})
 """Statuses from which a session never goes on."""
 
 SETTLE_SECONDS = 15
 """How long an interrupted caller waits for the request in flight; then the interrupt goes on."""
-
-
-_OPEN: WeakSet[Engine] = WeakSet()
-"""Engines that may hold connections; what is left of them is closed when Python ends."""
-
-
-@atexit.register
-def _close_all() -> None:
-    for engine in tuple(_OPEN):
-        portal.wait(engine.close())
-
-
-class Engine(Protocol):
-    """What moves a session: a live run, a replay, or a file that only shows."""
-
-    replayed: bool
-
-    @property
-    def session(self) -> Session:
-        """As it stands now."""
-
-    @property
-    def path(self) -> Path:
-        """Of its file."""
-
-    async def analyse(self) -> None:
-        """To a conclusion, or a failure that the session tells."""
-
-    async def refine(self, text: str) -> None:
-        """Analyse again, with more said."""
-
-    async def execute(self, on_error: OnError) -> None:
-        """To a verdict."""
-
-    def approve(self, given: str, how: How) -> Approval:
-        """Bind a yes to the digest given."""
-
-    def cancel(self) -> None:
-        """Send no further step."""
-
-    async def close(self) -> None:
-        """Let go of what it holds."""
-
-
-class Hub:
-    """Passes what happens on to whoever listens, in order, on the package's loop."""
-
-    def __init__(self) -> None:
-        self._ears: list[Hear] = []
-
-    def __call__(self, heard: Recorded | TextDelta) -> None:
-        """Tell everyone."""
-        for ear in tuple(self._ears):
-            ear(heard)
-
-    def add(self, ear: Hear) -> Callable[[], None]:
-        """Listen from now on; the returned function ends it."""
-        self._ears.append(ear)
-        return lambda: self._ears.remove(ear) if ear in self._ears else None
 
 
 class Facts:
@@ -114,7 +64,7 @@ class Facts:
         self._settings = settings
         self._work: portal.Work | None = None
         self._one_at_a_time = threading.Lock()
-        _OPEN.add(engine)
+        keep(engine)
 
     @property
     def session(self) -> Session:
@@ -201,7 +151,7 @@ class Facts:
         if not digest and not self.replayed:
             from dotai_nb.asking import ask
 
-            digest, how = ask(self.session, read_only=self._settings.read_only), "asked"
+            digest, how = ask(self.session, self._settings), "asked"
         return portal.call(lambda: self._engine.approve(digest, how))
 
     def cancel(self) -> None:
@@ -351,7 +301,7 @@ async def start(  # noqa: PLR0913 - what a person may choose
     hub = Hub()
     if hear is not None:
         hub.add(hear)
-    owner = _Cell.now()
+    cell = Cell.now()
     engine = await portal.bridge(
         _engine(
             intent,
@@ -366,7 +316,7 @@ async def start(  # noqa: PLR0913 - what a person may choose
         )
     )
     operation = Operation(engine, hub, chosen)
-    owner.take_over(operation)
+    cell.start(operation)
     operation.begin(engine.analyse())
     return operation
 
@@ -491,90 +441,3 @@ _LISTED = [
     "error",
     "path",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a person can choose from, known without the network.
-
-    Attributes:
-        endpoint: the URL that is sent data.
-        key_variable: the environment variable of the key.
-        recordings: name to intent.
-        problem: why there are no contexts; empty when there are.
-    """
-
-    contexts: tuple[str, ...]
-    current: str
-    model: str
-    endpoint: str
-    has_key: bool
-    key_variable: str
-    recordings: dict[str, str]
-    directory: Path
-    problem: str = ""
-
-
-def about(settings: Settings | None = None) -> Surroundings:
-    """What is there: contexts, the model, its endpoint, recordings, where sessions are kept."""
-    from dotai_nb.cluster.connection import contexts
-    from dotai_nb.errors import ClusterError
-    from dotai_nb.llm import catalogue
-
-    chosen = settings or Settings.from_environment()
-    provider = catalogue.provider_of(chosen)
-    problem = ""
-    try:
-        names, current = contexts(chosen)
-    except ClusterError as error:
-        names, current, problem = (), "", str(error)
-    return Surroundings(
-        contexts=names,
-        current=current,
-        model=catalogue.model_name(chosen),
-        endpoint=catalogue.endpoint_of(chosen),
-        has_key=bool(provider.key_in(chosen).get_secret_value()),
-        key_variable=provider.key_variable,
-        recordings=_intents(paths.recordings_directories()),
-        directory=paths.session_directory(chosen),
-        problem=problem,
-    )
-
-
-def _intents(folders: tuple[Path, ...]) -> dict[str, str]:
-    """Recordings by name; one that can't be read is listed too, and says why when it is used."""
-    found = {}
-    for name in recordings.names(folders):
-        try:
-            found[name] = recordings.find(folders, name=name).intent
-        except SessionError as error:
-            found[name] = str(error)
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class _Cell:
-    """The notebook cell that runs now, if any: running it again ends what it started before."""
-
-    id: str
-    execution: str
-
-    @classmethod
-    def now(cls) -> _Cell:
-        shell = sys.modules.get("IPython")
-        ipython = shell.get_ipython() if shell else None
-        parent: dict[str, Any] = getattr(getattr(ipython, "kernel", None), "get_parent", dict)()
-        cell = parent.get("metadata", {}).get("cellId", "")
-        return cls(cell, parent.get("header", {}).get("msg_id", ""))
-
-    def take_over(self, operation: Operation) -> None:
-        if not self.id:
-            return
-        execution, before = _LIVE.get(self.id, ("", None))
-        if before is not None and execution != self.execution and before.busy:
-            before.cancel()
-        _LIVE[self.id] = (self.execution, operation)
-
-
-_LIVE: dict[str, tuple[str, Operation]] = {}
-"""By cell: the execution that started an operation, and the latest it started."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dotai_nb.settings import Settings
-    from dotai_nb.workflow.operate import OnError
+    from dotai_nb.workflow.execute import OnError
 
 __all__ = ["Operation", "about", "open_session", "operate", "sessions"]
 

@@ -260,7 +260,9 @@ class Connection:
                 )
             else:
                 reply = await self.investigate(_UID)
-        except ApiError:
+        except ApiError as error:
+            if error.code not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
+                raise
             return None
         return str(reply.body["metadata"]["uid"])
 

@@ -96,17 +96,20 @@ async def run_step(
         attempt += 1
         try:
             live = await look(c, checked.step)
-            drift = await _drift(c, checked, live, record, earlier)
+            drift = await _drift(c, checked, live, earlier)
         except ClusterError as error:
             result = run.ended(ResultKind.FAILED, f"Nothing was changed, the look failed: {error}")
             record(StepFinished(result=result))
             return result
-        if drift is not None:
+        if isinstance(drift, _Drift):
             # A try that the server refused for a conflict was sent, so it isn't skipped.
             kind = ResultKind.FAILED if run.audit_id else ResultKind.SKIPPED
             result = run.ended(kind, f"drift: {drift.why}")
             record(StepFinished(result=result))
             raise Drifted(drift.why, result=result, diff=drift.diff)
+        if drift is not None and drift != run.noted:
+            run.noted = drift
+            record(drift)
         run.audit_id = str(uuid.uuid4())
         record(StepStarted(step=checked.step.number, audit_id=run.audit_id))
         sending = asyncio.ensure_future(
@@ -126,11 +129,12 @@ async def run_step(
 
 @dataclass(slots=True)
 class _Run:
-    """A step being run: since when, and under which Audit-ID its last request left."""
+    """A step being run: since when, its last request's Audit-ID, and what was noted of it."""
 
     step: Step
     begun: float
     audit_id: str = ""
+    noted: Noted | None = None
 
     def ended(self, kind: ResultKind, error: str = "", *, code: int = 0) -> StepResult:
         return StepResult(
@@ -162,9 +166,9 @@ async def _drift(
     c: Connection,
     checked: StepChecked,
     live: JsonObject | None,
-    record: Record,
     earlier: Sequence[StepChecked],
-) -> _Drift | None:
+) -> _Drift | Noted | None:
+    """What has changed since the review: nothing, something that makes no odds, or a drift."""
     evidence = checked.evidence
     target = checked.step.target
     if not isinstance(evidence, Accepted):
@@ -181,8 +185,7 @@ async def _drift(
         own = any(other.step.target == target for other in earlier)
         cause = "was changed by this run" if own else "has changed since the review"
         again = f"a new dry run of step {checked.step.number} gives the same difference"
-        record(Noted(message=f"{target} {cause}; {again}."))
-        return None
+        return Noted(message=f"{target} {cause}; {again}.")
     return _Drift(*_told(now, f"{target} has changed since the review"))
 
 
@@ -264,4 +267,6 @@ def said(step: Step) -> str:
 
 def _labeled(step: Step) -> str:
     removed = {value is None for value in step.body["metadata"]["labels"].values()}
-    return {(False,): "labeled", (True,): "unlabeled"}.get(tuple(removed), "modified")
+    if len(removed) > 1:
+        return "modified"
+    return "unlabeled" if True in removed else "labeled"

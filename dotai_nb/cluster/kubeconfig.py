@@ -6,7 +6,6 @@ https://kubernetes.io/docs/concepts/configuration/organize-cluster-access-kubeco
 from __future__ import annotations
 
 import base64
-import binascii
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -273,8 +272,8 @@ def _material(entry: _Entry, name: str) -> bytes:
     """PEM bytes from `NAME-data` (base64) or the file `NAME`; data wins, as for kubectl."""
     if data := entry.value.get(f"{name}-data"):
         try:
-            return base64.b64decode(str(data), validate=True)
-        except binascii.Error:
+            return base64.b64decode("".join(str(data).split()), validate=True)
+        except ValueError:
             raise ConnectionFailed(f"The kubeconfig's `{name}-data` is not base64.") from None
     path = entry.value.get(name)
     return _read(entry.folder / Path(str(path)).expanduser()) if path else b""

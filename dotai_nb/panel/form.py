@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _NO_RECORDING = "None: ask the model"
 _INTENT_HINT = "What should change? For example: update my-api to v2.0 with zero downtime"
 
+WHOLE = {"continuous_update": False}
+"""Text is sent when its field is left, not letter by letter: while a letter is on its way the page
+holds the next ones back, but never a click, so that Start would overtake the end of an intent."""
+
 
 class Form:
     """The fields, and the sentence that says where data goes.
@@ -29,13 +33,15 @@ class Form:
         self._around: Surroundings | None = None
         self._preset = choices
         self.intent = _field(
-            widgets.Textarea, "Intent", choices.intent, placeholder=_INTENT_HINT, rows=2
+            widgets.Textarea, "Intent", choices.intent, placeholder=_INTENT_HINT, rows=2, **WHOLE
         )
         self.namespace = _field(
-            widgets.Text, "Namespace", choices.namespace, placeholder="the context's own"
+            widgets.Text, "Namespace", choices.namespace, placeholder="the context's own", **WHOLE
         )
         self.context = _field(widgets.Dropdown, "Context")
-        self.model = _field(widgets.Text, "Model", choices.model, placeholder="the default")
+        self.model = _field(
+            widgets.Text, "Model", choices.model, placeholder="the default", **WHOLE
+        )
         self.recording = _field(widgets.Dropdown, "Recording")
         self.start = widgets.Button(description="Start", button_style="primary")
         self.cancel = widgets.Button(description="Cancel", disabled=True)

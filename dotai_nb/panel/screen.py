@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
-from dotai_nb.panel.form import press
+from dotai_nb.panel.form import WHOLE, press
 from dotai_nb.panel.stack import Stack
 from dotai_nb.views import activity, execution, html, mermaid, proposal, words
 from dotai_nb.views.activity import Fragment
@@ -37,7 +37,7 @@ class Screen:
         self.approve = widgets.Button(description="Approve", button_style="primary")
         self.execute = widgets.Button(description="Execute", button_style="danger")
         self._hint = widgets.HTML()
-        self.more = widgets.Text(placeholder="Say more, or answer the question")
+        self.more = widgets.Text(placeholder="Say more, or answer the question", **WHOLE)
         self.refine = widgets.Button(description="Refine")
         self._actions = _row(self.approve, self.execute, self._hint)
         self._refining = _row(self.more, self.refine)
@@ -126,8 +126,7 @@ def _plan(session: Session) -> Iterator[Fragment]:
     yield from proposal.overview(session)
     yield from proposal.differences(session)
     if session.topology and session.topology.nodes:
-        title = "<h4>What hangs on it</h4>"
-        yield Fragment("diagram", f'<div class="dn">{title}</div>')
+        yield Fragment("diagram", f'<div class="dn">{activity.title("What hangs on it")}</div>')
 
 
 def _run(session: Session, elapsed: float | None) -> Iterator[Fragment]:

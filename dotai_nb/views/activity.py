@@ -43,6 +43,14 @@ class Fragment(NamedTuple):
     html: str
 
 
+def title(inside: str) -> str:
+    """A section's title, given as HTML.
+
+    Not a heading element: JupyterLab would list each in the notebook's table of contents.
+    """
+    return f'<div class="dn-title" role="heading" aria-level="4"><b>{inside}</b></div>'
+
+
 def status_line(session: Session, elapsed: float | None = None) -> str:
     """How it stands: state, turn, seconds of this phase where they are known, tokens."""
     mark = '<span class="dn-running">●</span> ' if not session.at_rest else ""

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
     from dotai_nb.session.values import Accepted
 
 CONTEXT_LINES = 3
-BOOKKEEPING = ("managedFields", "resourceVersion", "generation", "uid", "creationTimestamp")
+BOOKKEEPING = frozenset(
+    {"creationTimestamp", "generation", "managedFields", "resourceVersion", "selfLink", "uid"}
+)
+CONTROLLERS_OWN = frozenset({"deployment.kubernetes.io/revision"})
 MISSING: Any = object()
 """Stands for a place that isn't there, where None is JSON's null."""
 
@@ -89,13 +92,18 @@ def _ends(accepted: Accepted) -> tuple[Any, Any]:
 
 
 def trimmed(item: JsonObject | None) -> JsonObject | None:
-    """The object without `status` and the server's bookkeeping in `metadata`."""
+    """The object without `status` and bookkeeping: that to which the evidence's diff applies."""
     if item is None:
         return None
     kept = {key: value for key, value in copy.deepcopy(item).items() if key != "status"}
-    if isinstance(kept.get("metadata"), dict):
-        kept["metadata"] = {k: v for k, v in kept["metadata"].items() if k not in BOOKKEEPING}
-    return kept
+    metadata = kept.get("metadata")
+    if not isinstance(metadata, dict):
+        return kept
+    metadata = {key: value for key, value in metadata.items() if key not in BOOKKEEPING}
+    annotations = metadata.pop("annotations", None) or {}
+    if own := {key: value for key, value in annotations.items() if key not in CONTROLLERS_OWN}:
+        metadata["annotations"] = own
+    return {**kept, "metadata": metadata}
 
 
 def _line(text: str) -> Line:

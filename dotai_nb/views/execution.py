@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dotai_nb.session.values import ResultKind, VerdictKind
 from dotai_nb.views import words
-from dotai_nb.views.activity import Fragment
+from dotai_nb.views.activity import Fragment, title
 from dotai_nb.views.escape import html
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def results(session: Session) -> Iterator[Fragment]:
     """A row per step of the plan: waiting, running, or what the API server answered."""
     if session.execution is None:
         return
-    yield Fragment("results", '<div class="dn"><h4>Execution</h4></div>')
+    yield Fragment("results", f'<div class="dn">{title("Execution")}</div>')
     for _, checked in session.planned:
         yield Fragment(f"result-{checked.step.number}", _result(session, checked))
 
@@ -89,7 +89,7 @@ def _verdict(found: Verdict) -> str:
     asked = f"the model: {found.by_model}" if found.by_model else "the model was not asked"
     items = "".join(_check(check) for check in found.checks)
     return (
-        f'<div class="dn"><h4>Verdict</h4><p class="dn-banner {tone}"><span>'
+        f'<div class="dn">{title("Verdict")}<p class="dn-banner {tone}"><span>'
         f'<b class="{tone}">{found.verdict}.</b> {html(found.summary)}<br>'
         f'<span class="dn-quiet">the checks in code: {found.by_code}; {asked}</span></span></p>'
         f"{items}</div>"

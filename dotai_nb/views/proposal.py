@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from dotai_nb.session.values import Accepted, Action, Outcome, RiskLevel
 from dotai_nb.views import difference, preview, tables, words
-from dotai_nb.views.activity import Fragment, anchor
+from dotai_nb.views.activity import Fragment, anchor, title
 from dotai_nb.views.escape import html
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def _summary(analysis: Analysis) -> str:
     if analysis.risk:
         level = analysis.risk.level
         chips += f' <span class="dn-chip {_RISK_TONES[level]}">{level} risk</span>'
-    lines = [f"<h4>Analysis</h4><p>{chips}</p><p>{html(analysis.summary)}</p>"]
+    lines = [f"{title('Analysis')}<p>{chips}</p><p>{html(analysis.summary)}</p>"]
     if analysis.question:
         lines.append(_banner("dn-warn", "Question", analysis.question))
     if analysis.alternative:
@@ -60,8 +60,8 @@ def _summary(analysis: Analysis) -> str:
     return "".join(lines)
 
 
-def _banner(tone: str, title: str, text: str) -> str:
-    return f'<p class="dn-banner {tone}"><span><b>{title}.</b> {html(text)}</span></p>'
+def _banner(tone: str, head: str, text: str) -> str:
+    return f'<p class="dn-banner {tone}"><span><b>{head}.</b> {html(text)}</span></p>'
 
 
 def _observation(session: Session, seen: Observation) -> str:
@@ -87,8 +87,8 @@ def overview(session: Session) -> Iterator[Fragment]:
         ("Proposed changes", tables.changes(session)[_CHANGE_COLUMNS]),
         ("Steps", tables.steps(session)[_STEP_COLUMNS]),
     )
-    for title, frame in shown:
-        yield Fragment(title, _section(title, table(frame)))
+    for head, frame in shown:
+        yield Fragment(head, _section(head, table(frame)))
 
 
 def table(frame: DataFrame) -> str:
@@ -99,9 +99,9 @@ def table(frame: DataFrame) -> str:
 def differences(session: Session) -> Iterator[Fragment]:
     """A fold per step with what it changes, line by line; unfolded, since it is what one reads."""
     for place, (planned, checked) in enumerate(session.planned, start=1):
-        title = f"<h4>{_DIFFERENCES}</h4>" if place == 1 else ""
+        head = title(_DIFFERENCES) if place == 1 else ""
         body = _step(place, planned, checked)
-        yield Fragment(f"diff-{place}", f'<div class="dn">{title}{body}</div>')
+        yield Fragment(f"diff-{place}", f'<div class="dn">{head}{body}</div>')
 
 
 def _step(place: int, planned: PlannedStep, checked: StepChecked) -> str:
@@ -163,5 +163,5 @@ def _commands(session: Session, copy_button: bool) -> str:  # noqa: FBT001 - pri
     return f'<div class="dn-commands">{block}{button}</div>'
 
 
-def _section(title: str, body: str) -> str:
-    return f'<div class="dn"><h4>{title}</h4>{body}</div>'
+def _section(head: str, body: str) -> str:
+    return f'<div class="dn">{title(head)}{body}</div>'

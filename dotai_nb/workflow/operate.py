@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal
 
 from dotai_nb import __version__
-from dotai_nb.cluster import checks, risk, rollout, topology
-from dotai_nb.cluster.execution import Drifted, run_step
-from dotai_nb.cluster.guard import Grant
+from dotai_nb.cluster import risk, topology
 from dotai_nb.errors import (
-    ApprovalMismatch,
-    ApprovalRequired,
-    ApprovalSpent,
     Cancelled,
     DotAiError,
     IntentError,
     ModelError,
     NotExecutable,
 )
-from dotai_nb.session.approval import SHORTEST_DIGEST, matches, plan_digest
+from dotai_nb.session.approval import plan_digest
 from dotai_nb.session.canonical import digest
 from dotai_nb.session.events import (
     AnalysisFinished,
@@ -32,49 +25,42 @@ from dotai_nb.session.events import (
     Failed,
     Refined,
     SessionStarted,
-    StepFinished,
     TextDelta,
-    VerdictReached,
 )
 from dotai_nb.session.paths import new_id
-from dotai_nb.session.session import can_be_approved
 from dotai_nb.session.store import Journal
 from dotai_nb.session.values import (
-    Accepted,
     Analysis,
     Approval,
     Outcome,
-    ResultKind,
     Status,
-    StepResult,
     Topology,
-    Verdict,
     VerdictKind,
 )
-from dotai_nb.workflow import validate
+from dotai_nb.workflow import approving, validate
 from dotai_nb.workflow.conclusion import Propose, analysis
+from dotai_nb.workflow.execute import Execution
 from dotai_nb.workflow.investigate import BudgetExhausted, Goal, Investigator
 from dotai_nb.workflow.prompts import Prompts
 from dotai_nb.workflow.toolbox import Toolbox, schemas
 from dotai_nb.workflow.tools import TOOLS, schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from dotai_nb.cluster.guard import Grant
     from dotai_nb.knowledge.source import Knowledge, Known
     from dotai_nb.session.events import StepChecked
     from dotai_nb.session.session import Session
-    from dotai_nb.session.values import Check, ObjectRef
+    from dotai_nb.session.values import Check
     from dotai_nb.settings import Settings
+    from dotai_nb.workflow.approving import How
+    from dotai_nb.workflow.execute import OnError
     from dotai_nb.workflow.source import Source
 
 LONGEST_INTENT = 4_000
 """Characters; a longer text is a document, not an intent."""
-
-How = Literal["asked", "button", "digest"]
-OnError = Literal["continue", "stop"]
-T = TypeVar("T")
 
 
 def checked_intent(text: str) -> str:
@@ -253,37 +239,16 @@ class Run:
             NotExecutable: nothing here can be approved, with the reason.
             ApprovalMismatch: the digest is of another plan, or shorter than 12 hex digits.
         """
-        session = self.session
-        if reason := why_not_approvable(session, read_only=self._settings.read_only):
-            raise NotExecutable(reason)
-        if not matches(given, session.digest):
-            raise ApprovalMismatch(
-                f"The digest {given[:16]!r} is not this plan's.",
-                hint=f"Read the review again; its digest begins with "
-                f"{session.digest[:SHORTEST_DIGEST]}.",
-            )
-        now = datetime.now(UTC)
-        approval = Approval(
-            digest=session.digest,
-            by=who(),
-            how=how,
-            approved_at=now,
-            expires_at=now + timedelta(minutes=self._settings.approval_minutes),
-        )
+        approval = approving.approval_of(self.session, given, how, self._settings)
         self._record(Approved(approval=approval))
-        self._grant = Grant(
-            session.digest,
-            session.started.fingerprint,
-            [checked.step for _, checked in session.planned],
-            approval.expires_at,
-        )
+        self._grant = approving.grant_for(self.session, approval)
         return approval
 
     def cancel(self) -> None:
         """During an execution: send no further step, wait for nothing more, and say so."""
         self._stop.set()
         if self.session.status is Status.EXECUTING and not self.session.cancelled:
-            self._record(CancelRequested(by=who()))
+            self._record(CancelRequested(by=approving.who()))
 
     async def execute(self, on_error: OnError) -> None:
         """Send exactly the approved requests, wait for rollouts, check, and give a verdict.
@@ -298,173 +263,31 @@ class Run:
             Cancelled: before the first step.
         """
         self._stop.clear()
-        grant = self._take_grant()
+        approving.check_executable(self.session, self._grant, self._settings)
         await self._connection.verify()
         if self._stop.is_set():
-            self._grant = grant
             raise Cancelled("The execution was cancelled before its first step.")
-        self._record(ExecutionStarted(digest=self.session.digest, on_error=on_error, by=who()))
-        try:
-            await self._send_steps(grant, on_error)
-            await self._unless_stopped(self._settle())
-        finally:
-            await self._conclude()
-
-    def _take_grant(self) -> Grant:
-        session = self.session
-        if session.status is not Status.ANALYSIS_COMPLETE:
-            raise NotExecutable(
-                f"{session.id} is {session.status}; a session is executed once.",
-                hint="Start a new operation to go on.",
-            )
-        if reason := why_not_approvable(session, read_only=self._settings.read_only):
-            raise NotExecutable(reason)
-        grant, self._grant = self._grant, None
-        if grant is None or session.approval is None:
-            raise ApprovalRequired(
-                f"{session.id} has not been approved.",
-                hint="Read the review and approve it first.",
-            )
-        if session.approval.expires_at <= datetime.now(UTC):
-            raise ApprovalSpent(
-                f"The approval expired at {session.approval.expires_at:%H:%M:%S} UTC.",
-                hint="Read the review again and approve it again.",
-            )
-        return grant
-
-    async def _send_steps(self, grant: Grant, on_error: OnError) -> None:
-        done: list[StepChecked] = []
-        reason = ""
-        for _, checked in self.session.planned:
-            if not reason and self._stop.is_set():
-                reason = "cancelled"
-            if reason:
-                self._skip(checked, reason)
-                continue
-            try:
-                result = await run_step(
-                    self._connection, grant, checked, self._record, earlier=tuple(done)
-                )
-            except Drifted as drift:
-                reason = f"drift: {drift.message}"
-                if self.session.result(checked.step.number) is None:
-                    self._skip(checked, reason)
-                continue
-            done.append(checked)
-            if result.result is ResultKind.FAILED and on_error == "stop":
-                reason = f"step {checked.step.number} failed, and the run stops on errors"
-
-    def _skip(self, checked: StepChecked, reason: str) -> None:
-        skipped = StepResult(step=checked.step.number, result=ResultKind.SKIPPED, error=reason)
-        self._record(StepFinished(result=skipped))
-
-    async def _settle(self) -> None:
-        """Wait for the rollouts that the succeeded steps have set off, once an object."""
-        waiting: dict[ObjectRef, int] = {}
-        for _, checked in self.session.planned:
-            result = self.session.result(checked.step.number)
-            succeeded = result is not None and result.result is ResultKind.SUCCEEDED
-            if succeeded and rollout.waits(checked.step.target):
-                waiting[checked.step.target] = checked.step.number
-        await asyncio.gather(
-            *(
-                rollout.wait_for_rollout(
-                    self._connection,
-                    target,
-                    step=number,
-                    deadline=self._settings.rollout_timeout,
-                    record=self._record,
-                )
-                for target, number in waiting.items()
-            )
+        grant = approving.check_executable(self.session, self._grant, self._settings)
+        self._grant = None
+        digest_of_plan = self.session.digest
+        self._record(ExecutionStarted(digest=digest_of_plan, on_error=on_error, by=approving.who()))
+        execution = Execution(
+            self._connection, grant, lambda: self.session, self._record, self._stop
         )
-
-    async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """Its result; None, with the work cancelled, once a person has pressed Cancel."""
-        working = asyncio.ensure_future(work)
-        stopped = asyncio.ensure_future(self._stop.wait())
         try:
-            await asyncio.wait({working, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            if working.done():
-                return working.result()
-            return None
+            await execution.send_steps(on_error)
+            await execution.settle(self._settings.rollout_timeout)
         finally:
-            stopped.cancel()
-            working.cancel()
-            await asyncio.wait({working, stopped})
+            await execution.conclude(self._by_model)
 
-    async def _conclude(self) -> None:
-        """The verdict always comes: a check that can't be made is `inconclusive`, told so."""
-        self._close_steps()
-        with self._connection.trail() as audit_ids:
-            looked, by_code, summary = await self._look()
-        by_model: VerdictKind | None = None
-        if self.session.analysis and self.session.analysis.validation_intent:
-            asked = await self._unless_stopped(
-                validate.by_model(self._investigator, self._prompts, self.session, looked)
-            )
-            by_model, words = asked or (VerdictKind.INCONCLUSIVE, "The model's check was stopped.")
-            summary = f"{summary} {words}".strip()
-        worst = max([v for v in (by_code, by_model) if v], key=lambda v: v.rank)
-        verdict = Verdict(
-            verdict=worst, summary=summary, checks=looked, by_code=by_code, by_model=by_model
-        )
-        self._record(VerdictReached(verdict=verdict, audit_ids=tuple(audit_ids)))
-
-    def _close_steps(self) -> None:
-        """Every step has a result: what was sent without one is unknown, the rest was skipped."""
-        for _, checked in self.session.planned:
-            number = checked.step.number
-            if self.session.result(number) is not None:
-                continue
-            if number in self.session.running:
-                words = "The run ended before the answer was recorded: look at the cluster."
-                lost = StepResult(step=number, result=ResultKind.UNKNOWN, error=words)
-                self._record(StepFinished(result=lost))
-            else:
-                self._skip(checked, "the run ended before its turn")
-
-    async def _look(self) -> tuple[tuple[Check, ...], VerdictKind, str]:
-        try:
-            looked = await checks.look_after(self._connection, self.session)
-        except DotAiError as error:
-            return (), VerdictKind.INCONCLUSIVE, f"The checks could not be made: {error}"
-        return looked, validate.by_code(looked), validate.sentence(looked)
+    async def _by_model(self, looked: Sequence[Check]) -> tuple[VerdictKind, str]:
+        return await validate.by_model(self._investigator, self._prompts, self.session, looked)
 
     async def close(self) -> None:
         """Let go of the cluster, the model and the file."""
         await self._model.close()
         await self._connection.close()
         self.journal.close()
-
-
-def why_not_approvable(session: Session, *, read_only: bool) -> str:
-    """Why this plan can't be approved, in one sentence; empty when it can."""
-    if session.status is not Status.ANALYSIS_COMPLETE:
-        return f"{session.id} is {session.status}; only a finished analysis can be approved."
-    if session.outcome is not Outcome.PROPOSAL:
-        return f"The outcome is {session.outcome}; there is nothing to approve."
-    if read_only:
-        return "DOT_AI_READ_ONLY is set: nothing is executed from here."
-    if can_be_approved(session):
-        return ""
-    numbers = [
-        str(checked.step.number)
-        for _, checked in session.planned
-        if not isinstance(checked.evidence, Accepted)
-    ]
-    return (
-        f"The API server would not do step {', '.join(numbers)} for {session.started.identity}; "
-        "ask somebody with the rights, or have the plan changed."
-    )
-
-
-def who() -> str:
-    """The system's user; `unknown` where the system doesn't tell."""
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"
 
 
 async def begin(  # noqa: PLR0913 - each is one thing a session is pinned to

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from dotai_nb.session.events import TextDelta
     from dotai_nb.session.session import Session
     from dotai_nb.session.values import Approval
-    from dotai_nb.workflow.operate import How, OnError
+    from dotai_nb.workflow.approving import How
+    from dotai_nb.workflow.execute import OnError
 
 
 class Replay:

@@ -105,9 +105,7 @@ class PatchDryRun(Arguments):
     patch: dict[str, Any] | list[dict[str, Any]] = Field(
         description="an object; a list of operations for type json"
     )
-    type: PatchType = Field(
-        "strategic", description="custom resources take merge and json only"
-    )
+    type: PatchType = Field("strategic", description="custom resources take merge and json only")
     replaces: tuple[int, ...] = _REPLACES
 
 

@@ -7,16 +7,14 @@ import json
 import os
 import sys
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from dotai_nb.cluster.credentials import Credentials
 from dotai_nb.cluster.kubeconfig import Cluster, User
 from dotai_nb.errors import CredentialsRejected
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 V1 = "client.authentication.k8s.io/v1"
 V1BETA1 = "client.authentication.k8s.io/v1beta1"
@@ -158,6 +156,11 @@ async def test_a_token_file_is_read_again_after_a_rejection(tmp_path: Path) -> N
         await credentials.login()
 
 
+def _is_zombie(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.exists() and stat.read_text(encoding="ascii").rsplit(") ", 1)[1].startswith("Z")
+
+
 async def _gone(pid: int) -> bool:
     """Whether a process ends: killed ones may linger until they are reaped."""
     for _ in range(100):
@@ -165,8 +168,7 @@ async def _gone(pid: int) -> bool:
             os.kill(pid, 0)
         except ProcessLookupError:
             return True
-        with open(f"/proc/{pid}/stat", encoding="ascii") as stat:  # noqa: ASYNC230, PTH123
-            if stat.read().rsplit(") ", 1)[1].startswith("Z"):
-                return True
+        if _is_zombie(pid):
+            return True
         await asyncio.sleep(0.05)
     return False

@@ -122,11 +122,10 @@ async def test_watch_events_are_decoded_and_an_error_event_is_raised() -> None:
     async with serving(lambda _: answer(200, lines)) as server:
         connection = server.connection()
         request = Request(verb="watch", version="v1", resource="pods", namespace="default")
-        seen = []
+        stream = connection.watch(request, timeout=5)
+        assert await anext(stream) == events[0]
         with pytest.raises(ApiError, match="too old") as caught:
-            async for event in connection.watch(request, timeout=5):
-                seen.append(event)  # noqa: PERF401 -- what came before the error counts
-        assert seen == events[:1]
+            await anext(stream)
         assert caught.value.code == 410
         assert server.received[0].target.endswith("?timeoutSeconds=5&watch=true")
         await connection.close()

@@ -124,9 +124,8 @@ def test_an_outline_is_the_yaml_of_its_value(value: object) -> None:
 
 def test_an_outline_shows_lines_as_lines() -> None:
     value = {"data": {"conf": "a: 1\nb: 2\n"}, "args": ["--x", "8080:80"], "empty": {}}
-    assert outline(value) == (
-        "data:\n  conf: |\n    a: 1\n    b: 2\nargs:\n- --x\n- 8080:80\nempty: {}"
-    ).replace("- --x", '- "--x"')
+    lines = ["data:", "  conf: |", "    a: 1", "    b: 2", "args:"]
+    assert outline(value).split("\n") == [*lines, '- "--x"', '- "8080:80"', "empty: {}"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,6 @@ from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
 )
 
@@ -317,6 +316,15 @@ def test_what_is_out_of_place_is_refused_with_the_reason(
         after(session, event)
 
 
+def test_a_step_may_be_sent_again_under_another_audit_id_and_has_one_result():
+    again = [StepStarted(step=2, audit_id=audit_id) for audit_id in ("first", "second")]
+    session = after(EXECUTING, *again)
+    assert (session.running, session.sent) == ((2,), ("first", "second"))
+    session = after(session, finished(2))
+    assert session.running == ()
+    assert [result.step for result in session.results] == [2]
+
+
 def test_a_session_started_for_reading_is_never_executed():
     _, *rest = proposal_events()
     reading = folded([started(access="read"), *rest, Approved(approval=approval())])
@@ -437,8 +445,8 @@ def test_every_event_reads_back_as_the_same_event(event: Event):
 class Lives(RuleBasedStateMachine):
     """Random lives of a session beside a model of a few plain variables."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(steps=st.integers(0, 3), moves=st.integers(0, 8))
+    def begin(self, steps: int, moves: int) -> None:
         self.session = folded([started()])
         self.status = Status.ANALYZING
         self.steps = 0
@@ -446,7 +454,11 @@ class Lives(RuleBasedStateMachine):
         self.executions = 0
         self.results: dict[int, ResultKind] = {}
         self.out: set[int] = set()
+        self.requests: list[str] = []
         self.cancelled = False
+        for _ in range(steps):
+            self.check_a_step()
+        self.go_on(moves, ResultKind.SUCCEEDED)
 
     def expect(self, event: Event, *, legal: bool) -> bool:
         if legal:
@@ -460,12 +472,32 @@ class Lives(RuleBasedStateMachine):
     def planned(self) -> list[int]:
         return list(range(1, self.steps + 1))
 
-    @rule()
     def check_a_step(self) -> None:
         step = update_step().step.model_copy(update={"number": self.steps + 1})
         event = StepChecked(step=step, evidence=update_step().evidence)
         if self.expect(event, legal=self.status is Status.ANALYZING):
             self.steps += 1
+
+    @rule()
+    def check_another_step(self) -> None:
+        self.check_a_step()
+
+    @rule(times=st.integers(1, 6), result=st.sampled_from(ResultKind))
+    def go_on(self, times: int, result: ResultKind) -> None:
+        """What usually happens next; moves alone would seldom come to an execution."""
+        for _ in range(times):
+            waiting = [n for n in self.planned if n not in self.results]
+            if self.status is Status.ANALYZING:
+                self.conclude()
+            elif self.status is Status.ANALYSIS_COMPLETE:
+                if self.approved:
+                    self.execute()
+                else:
+                    self.approve()
+            elif self.out:
+                self.answer(min(self.out), result)
+            elif waiting:
+                self.send(waiting[0], attempt=1)
 
     @rule()
     def conclude(self) -> None:
@@ -501,12 +533,14 @@ class Lives(RuleBasedStateMachine):
             self.status, self.approved = Status.EXECUTING, False
             self.executions += 1
 
-    @rule(number=st.integers(1, 3))
-    def send(self, number: int) -> None:
-        known = number in self.results or number in self.out
-        legal = self.status is Status.EXECUTING and number in self.planned and not known
-        if self.expect(StepStarted(step=number, audit_id=""), legal=legal):
+    @rule(number=st.integers(1, 3), attempt=st.integers(1, 2))
+    def send(self, number: int, attempt: int) -> None:
+        audit_id = f"a{number}-{attempt}"
+        open_step = number in self.planned and number not in self.results
+        legal = self.status is Status.EXECUTING and open_step and audit_id not in self.requests
+        if self.expect(StepStarted(step=number, audit_id=audit_id), legal=legal):
             self.out.add(number)
+            self.requests.append(audit_id)
 
     @rule(number=st.integers(1, 3), result=st.sampled_from(ResultKind))
     def answer(self, number: int, result: ResultKind) -> None:
@@ -534,7 +568,6 @@ class Lives(RuleBasedStateMachine):
             fine = kind is VerdictKind.PASSED and all(done) and not self.cancelled
             self.status = Status.EXECUTED_SUCCESSFULLY if fine else Status.EXECUTED_WITH_ERRORS
 
-    @precondition(lambda self: self.session.count > 8)
     @rule()
     def interrupt(self) -> None:
         legal = self.status in (Status.ANALYZING, Status.EXECUTING)
@@ -552,10 +585,11 @@ class Lives(RuleBasedStateMachine):
         assert session.status is self.status
         assert (session.approval is not None) is self.approved
         assert {r.step: r.result for r in session.results} == self.results
-        assert set(session.running) == self.out
+        assert sorted(session.running) == sorted(self.out)
+        assert session.sent == tuple(self.requests)
         assert self.executions <= 1
         assert session.at_rest is (self.status not in (Status.ANALYZING, Status.EXECUTING))
 
 
 TestLives: Any = Lives.TestCase
-TestLives.settings = settings(max_examples=40, stateful_step_count=30, deadline=None)
+TestLives.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
