@@ -29,16 +29,21 @@ def ask(session: Session, settings: Settings) -> str:
 
     if reason := why_not(session, settings):
         raise NotExecutable(reason)
-    _show(session)
     short = session.digest[:SHORTEST_DIGEST]
+    nobody = ApprovalRequired(
+        f"{session.id} needs an approval, and nobody can answer here.",
+        hint=f'A person who has read the review may write op.approve(digest="{short}").',
+    )
+    shell = _shell()
+    if shell is None and not sys.stdin.isatty():
+        # A pipe could say yes without anybody having read anything.
+        raise nobody
+    _show(session, in_cell=shell is not None)
     try:
         answer = input(f'Type "{YES}" to approve plan {short}, anything else to leave it: ')
-    except (EOFError, OSError, RuntimeError, NotImplementedError) as error:
-        # ipykernel's StdinNotImplementedError is a NotImplementedError and a RuntimeError.
-        raise ApprovalRequired(
-            f"{session.id} needs an approval, and nobody can answer here.",
-            hint=f'A person who has read the review may write op.approve(digest="{short}").',
-        ) from error
+    except (EOFError, NotImplementedError, RuntimeError) as error:
+        # ipykernel's StdinNotImplementedError is both of the latter: nbmake, papermill.
+        raise nobody from error
     if answer.strip().lower() != YES:
         raise ApprovalRequired(
             f"Plan {short} was not approved.", hint="Nothing was sent. Refine it, or leave it."
@@ -46,15 +51,20 @@ def ask(session: Session, settings: Settings) -> str:
     return session.digest
 
 
-def _show(session: Session) -> None:
+def _shell() -> object | None:
+    """The kernel's shell; None in plain Python."""
+    module = sys.modules.get("IPython")
+    shell = module.get_ipython() if module else None
+    return shell if hasattr(shell, "kernel") else None
+
+
+def _show(session: Session, *, in_cell: bool) -> None:
     from dotai_nb.views import markdown
 
-    if "IPython" in sys.modules:
-        from IPython import get_ipython
+    if in_cell:
         from IPython.display import Markdown, display
 
-        if get_ipython() is not None:
-            display(Markdown(markdown.review(session)))
-            return
-    sys.stdout.write(markdown.review(session) + "\n")
-    sys.stdout.flush()
+        display(Markdown(markdown.review(session)))
+    else:
+        sys.stdout.write(markdown.review(session) + "\n")
+        sys.stdout.flush()

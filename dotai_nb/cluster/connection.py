@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import importlib.metadata
 import math
 import uuid
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from dotai_nb.cluster import pinning
 from dotai_nb.cluster.answers import Busy, Rejected, Unanswered, api_error, in_doubt
 from dotai_nb.cluster.discovery import Discovery
 from dotai_nb.cluster.guard import Guard
@@ -22,7 +22,6 @@ from dotai_nb.cluster.network import is_loopback
 from dotai_nb.cluster.request import Document, Reply, Request, request_for
 from dotai_nb.cluster.transport import Transport
 from dotai_nb.errors import ApiError, OutcomeUnknown, RequestRefused, WrongCluster
-from dotai_nb.session.values import Fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from dotai_nb.cluster.guard import Grant
     from dotai_nb.cluster.request import Precondition
     from dotai_nb.session.canonical import JsonObject
-    from dotai_nb.session.values import Step
+    from dotai_nb.session.values import Fingerprint, Step
     from dotai_nb.settings import Settings
 
 __all__ = ["Connection", "contexts", "is_practice"]
@@ -39,14 +38,6 @@ _trails: ContextVar[tuple[list[str], ...]] = ContextVar("dotai_audit_ids", defau
 
 _BUSY_RETRIES = 2
 _LONGEST_WAIT = 10.0
-_UID = Request(verb="get", version="v1", resource="namespaces", name="kube-system")
-_WHO = Request(
-    verb="create",
-    group="authentication.k8s.io",
-    version="v1",
-    resource="selfsubjectreviews",
-    body={"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"},
-)
 
 
 class Connection:
@@ -72,7 +63,7 @@ class Connection:
         """Connects to nothing yet; `open` is the way in."""
         self.context = access.context
         self.namespace = access.namespace
-        self.fingerprint = _fingerprint(access, None)
+        self.fingerprint = pinning.fingerprint(access, None)
         self.server_version = ""
         self.identity = ""
         self.discovery = Discovery(self.investigate)
@@ -197,10 +188,11 @@ class Connection:
         events = self._transport.stream(
             replace(request, query=query), self._new_audit_id(), timeout=timeout
         )
-        async for event in events:
-            if event.get("type") == "ERROR":
-                raise api_error(event.get("object"))
-            yield event
+        async with aclosing(events):
+            async for event in events:
+                if event.get("type") == "ERROR":
+                    raise api_error(event.get("object"))
+                yield event
 
     async def verify(self) -> None:
         """Ask again whether this is still the cluster that was pinned.
@@ -213,14 +205,15 @@ class Connection:
         """
         access = await asyncio.to_thread(find_access, self._settings, self._asked)
         pinned = self.fingerprint
-        now = _fingerprint(access, pinned.cluster_uid)
+        now = pinning.fingerprint(access, pinned.cluster_uid)
         if now == pinned:
-            uid = await self._cluster_uid(fresh=True)
+            uid = await pinning.cluster_uid(self._ask_anew)
             if pinned.cluster_uid is None or uid == pinned.cluster_uid:
                 return
-            now = _fingerprint(access, uid)
+            now = pinning.fingerprint(access, uid)
         raise WrongCluster(
-            f"Context {access.context!r} led to {_described(pinned)}; now to {_described(now)}.",
+            f"Context {access.context!r} led to {pinning.described(pinned)}; "
+            f"now to {pinning.described(now)}.",
             hint="Switch back to the first cluster, or start a new session on this one.",
         )
 
@@ -240,38 +233,17 @@ class Connection:
 
     async def _look_around(self, access: Access) -> None:
         # One first: it opens the connection, and says clearly what is wrong with it.
-        self.server_version = await self._version()
-        uid, self.identity = await asyncio.gather(self._cluster_uid(), self._who())
-        self.fingerprint = _fingerprint(access, uid)
+        self.server_version = await pinning.server_version(self.investigate)
+        uid, self.identity = await asyncio.gather(
+            pinning.cluster_uid(self.investigate), pinning.identity(self.investigate)
+        )
+        self.fingerprint = pinning.fingerprint(access, uid)
 
-    async def _version(self) -> str:
-        try:
-            body = (await self.investigate(Document("/version"))).body
-        except ApiError:
-            return ""
-        return str(body.get("gitVersion", "")) if isinstance(body, dict) else ""
-
-    async def _cluster_uid(self, *, fresh: bool = False) -> str | None:
-        """UID of the `kube-system` namespace, which lives as long as its cluster."""
-        try:
-            if fresh:
-                reply = await self._transport.send(
-                    _UID, self._new_audit_id(), timeout=self._settings.cluster_timeout, fresh=True
-                )
-            else:
-                reply = await self.investigate(_UID)
-        except ApiError as error:
-            if error.code not in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:
-                raise
-            return None
-        return str(reply.body["metadata"]["uid"])
-
-    async def _who(self) -> str:
-        try:
-            reply = await self.investigate(_WHO)
-        except ApiError:
-            return ""
-        return str(reply.body.get("status", {}).get("userInfo", {}).get("username", ""))
+    async def _ask_anew(self, request: Request) -> Reply:
+        """On a new connection: a kept one still leads to where the address led before."""
+        return await self._transport.send(
+            request, self._new_audit_id(), timeout=self._settings.cluster_timeout, fresh=True
+        )
 
     async def _read(self, request: Request | Document, seconds: float) -> Reply:
         broken = renewed = False
@@ -322,20 +294,6 @@ async def is_practice(connection: Connection) -> bool:
     except (ApiError, RequestRefused):
         return False
     return True
-
-
-def _fingerprint(access: Access, uid: str | None) -> Fingerprint:
-    ca = access.cluster.ca
-    return Fingerprint(
-        server=access.cluster.server,
-        ca_sha256=hashlib.sha256(ca).hexdigest() if ca else "",
-        cluster_uid=uid,
-    )
-
-
-def _described(fingerprint: Fingerprint) -> str:
-    ca = fingerprint.ca_sha256[:12] or "the system's roots"
-    return f"{fingerprint.server} (CA {ca}, UID {fingerprint.cluster_uid or 'not readable'})"
 
 
 def _unknown(step: Step, why: str) -> OutcomeUnknown:

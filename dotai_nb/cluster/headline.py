@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from dotai_nb.cluster.fields import ABSENT, changed, shown, value_at
+from dotai_nb.cluster.fields import ABSENT, Item, changed, shown, value_at
 
 if TYPE_CHECKING:
+    from dotai_nb.cluster.fields import Field
     from dotai_nb.session.values import Accepted
 
 LONGEST = 40
@@ -22,14 +23,18 @@ def headline(evidence: Accepted) -> str:
         return ""
     before = evidence.before
     fields = changed(before, evidence.after)
-    told = [_told(shown(f), value_at(before, f), new) for f, new in list(fields.items())[:MOST]]
+    told = [_told(_name(f), value_at(before, f), new) for f, new in list(fields.items())[:MOST]]
     if len(fields) > MOST:
         told.append(f"{len(fields) - MOST} more fields")
     return ", ".join(told)
 
 
-def _told(field: str, old: Any, new: Any) -> str:
-    name = field.rpartition(".")[2]
+def _name(field: Field) -> str:
+    """The last part, such as `image`; an item of a list with the list's name."""
+    return shown(field[-2:] if isinstance(field[-1], Item) else field[-1:])
+
+
+def _told(name: str, old: Any, new: Any) -> str:
     if new is ABSENT:
         return f"{name} removed"
     if old is ABSENT:

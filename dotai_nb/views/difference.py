@@ -127,7 +127,7 @@ def _yaml(item: Any) -> list[str]:
         item, Dumper=_dumper(), sort_keys=False, default_flow_style=False, allow_unicode=True,
         width=1000,
     )  # fmt: skip
-    return text.splitlines()
+    return text.split("\n")[:-1]
 
 
 @lru_cache(maxsize=1)

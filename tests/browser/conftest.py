@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -38,6 +39,7 @@ _FLAGS: Final = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
 )  # fmt: skip
+_numbers: Final = count(1)
 _FAILED: Final = pytest.StashKey[bool]()
 
 
@@ -89,10 +91,11 @@ def notebook(
     opened: list[Notebook] = []
 
     def start(environment: dict[str, str] | None = None, *, theme: str = "Light") -> Notebook:
-        jupyter.add_kernel(name.replace("_", "-"), environment or {})
+        kernel = f"kernel-{next(_numbers)}"
+        jupyter.add_kernel(kernel, environment or {})
         jupyter.choose_theme(f"JupyterLab {theme}")
-        path = _copy(jupyter.root / name, name.replace("_", "-"))
-        one = Notebook(context.new_page(), jupyter, path, ARTIFACTS)
+        path = _copy(jupyter.root / kernel, kernel)
+        one = Notebook(context.new_page(), jupyter, path, kernel, ARTIFACTS)
         one.page.on("console", lambda message: one.console.append(message.text))
         opened.append(one)
         one.open()

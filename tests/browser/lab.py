@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import subprocess
 import sys
 import time
@@ -43,7 +44,7 @@ class Lab:
 
     def add_kernel(self, name: str, environment: Mapping[str, str]) -> None:
         """A kernel of this interpreter with more in its environment; it can be used at once."""
-        folder = self.home / "data" / "kernels" / name
+        folder = self._kernel(name)
         folder.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
         spec = {
@@ -54,6 +55,10 @@ class Lab:
         }
         (folder / "kernel.json").write_text(json.dumps(spec))
 
+    def remove_kernel(self, name: str) -> None:
+        """Notebooks that name it find no kernel from now on."""
+        shutil.rmtree(self._kernel(name))
+
     def end_kernels(self) -> None:
         """Shut all kernels down, as closing their notebooks would."""
         for session in self.request("GET", "api/sessions"):
@@ -63,6 +68,9 @@ class Lab:
         """`JupyterLab Light` or `JupyterLab Dark`; pages loaded from now on have it."""
         body = {"raw": json.dumps({"theme": theme})}
         self.request("PUT", f"lab/api/settings/{_THEMES}", body)
+
+    def _kernel(self, name: str) -> Path:
+        return self.home / "data" / "kernels" / name
 
     def request(self, method: str, path: str, body: object = None) -> Any:
         """A call of the server's REST API; None where it answers nothing."""

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from playwright.sync_api import Locator, Page
 
     from tests.browser.lab import Lab
 
-SCREENSHOTS: Final = "artifacts/browser"
+CONTRAST: Final = Path(__file__).with_name("contrast.js")
+MARGIN: Final = 200
+"""Pixels around a notebook: menus, tabs, the status bar."""
 
 
 @dataclass
@@ -23,13 +24,15 @@ class Notebook:
     """An open notebook.
 
     Attributes:
-        folder: where its file is; `path` is the file.
+        path: its file.
+        kernel: the name of its kernel, which is its own.
         console: what the page wrote to the browser's console.
     """
 
     page: Page
     lab: Lab
     path: Path
+    kernel: str
     artifacts: Path
     console: list[str] = field(default_factory=list)
 
@@ -63,20 +66,26 @@ class Notebook:
         """All cells, in order."""
         return self.page.locator(".jp-Notebook .jp-Cell")
 
+    @property
+    def code(self) -> Locator:
+        """The code cells, in order."""
+        return self.page.locator(".jp-Notebook .jp-CodeCell")
+
     def cell(self, source: str) -> Locator:
         """The code cell that contains this text."""
-        code = self.page.locator(".jp-Notebook .jp-CodeCell")
-        return code.filter(has=self.page.locator(".jp-InputArea-editor", has_text=source))
+        return self.code.filter(has=self.page.locator(".jp-InputArea-editor", has_text=source))
 
-    def run(self, source: str) -> Locator:
-        """Run the code cell that contains this text, until it is done; returns it."""
-        cell = self.cell(source)
+    def run(self, source: str) -> None:
+        """Run the code cell that contains this text, until it is done."""
+        self.run_cell(self.cell(source))
+
+    def run_cell(self, cell: Locator) -> None:
+        """Run a code cell, until it is done."""
         before = self._prompt(cell).inner_text()
         cell.locator(".jp-InputArea-editor").click()
         self.page.keyboard.press("Control+Enter")
         done = re.compile(rf"^(?!{re.escape(before)}$)\[\d+\]:$")
         expect(self._prompt(cell)).to_have_text(done, timeout=60_000)
-        return cell
 
     def field(self, label: str) -> Locator:
         """A field of the panel."""
@@ -105,10 +114,30 @@ class Notebook:
         while self.path.stat().st_mtime_ns == written:
             self.page.wait_for_timeout(50)
 
+    def without_kernel(self) -> None:
+        """Answer JupyterLab's question for a kernel with none."""
+        dialog = self.page.locator(".jp-Dialog")
+        dialog.get_by_role("combobox").select_option(label="No Kernel")
+        dialog.get_by_role("button", name="Select", exact=False).last.click()
+        expect(dialog).to_have_count(0)
+
     def screenshot(self, name: str, of: Locator | None = None) -> None:
         """Keep a picture of the page, or of one part of it in its whole length."""
         self.artifacts.mkdir(parents=True, exist_ok=True)
+        shown = self.page.viewport_size
+        box = of.bounding_box() if of else None
+        if box and shown:
+            # A notebook scrolls inside the page: what is taller than the page would be cut off.
+            whole = {"width": shown["width"], "height": int(box["height"]) + MARGIN}
+            self.page.set_viewport_size(whole)
         (of or self.page).screenshot(path=self.artifacts / f"{name}.png")
+        if shown:
+            self.page.set_viewport_size(shown)
+
+    def lowest_contrast(self) -> tuple[float, str]:
+        """Of all text in the panel: the lowest ratio of its brightness to what is behind it."""
+        ratio, text = self.panel.evaluate(CONTRAST.read_text(encoding="utf-8"))
+        return ratio, text
 
     def _kernel_is_idle(self) -> bool:
         where = self.path.relative_to(self.lab.root).as_posix()

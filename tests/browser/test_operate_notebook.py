@@ -1,29 +1,243 @@
-"""The operate notebook in JupyterLab, by hand: type the intent, press the buttons, read the page."""
+"""The operate notebook in JupyterLab, by hand: type the intent, press buttons, read the page."""
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
+import pytest
 from playwright.sync_api import expect
 
+from dotai_nb.session.loading import load
+from dotai_nb.session.values import Outcome, Status
+from tests.cluster.record import SCRIPTS, Script
+from tests.wire.aimock import fixtures_for
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Locator
+
+    from dotai_nb.session.session import Session
     from tests.browser.conftest import OpenNotebook
+    from tests.browser.page import Notebook
+    from tests.cluster.controlplane.audit import AuditRecord
+    from tests.cluster.fixtures import Agent
+    from tests.wire.aimock import Server
+    from tests.wire.fixtures import Aimock
 
-INTENT = "update my-api to nginx:1.20 with zero downtime"
+SCRIPT = Script.load(SCRIPTS / "zero-downtime.yaml")
+REPLAY = "REPLAY: everything here comes from a file. Nothing is sent anywhere."
+SCRIPTED = "SCRIPTED: no model made these turns."
+READABLE = 4.5
+"""The contrast that WCAG 2.2 asks of text, level AA."""
+PANEL = "dotai_nb.panel("
 
 
-def test_a_recording_is_replayed_without_a_cluster_and_without_a_key(
+def test_recorded_turns_change_the_practice_cluster_once_a_person_has_approved(
+    notebook: OpenNotebook,
+    agent: Agent,
+    image: Callable[[], str],
+    audit: Callable[[], list[AuditRecord]],
+) -> None:
+    book = notebook({"KUBECONFIG": str(agent.kubeconfig)})
+    _from_intent_to_verdict(book, agent, image, audit, "practice")
+
+    expect(book.panel.get_by_text(SCRIPTED)).to_be_visible()
+    expect(book.panel.get_by_text(REPLAY)).to_have_count(0)
+    session = _only_session(book)
+    assert session.started.scripted
+    assert session.started.recording == "zero-downtime"
+
+
+def test_a_model_over_http_changes_the_cluster_once_a_person_has_approved(
+    notebook: OpenNotebook,
+    agent: Agent,
+    aimock: Aimock,
+    image: Callable[[], str],
+    audit: Callable[[], list[AuditRecord]],
+) -> None:
+    server = aimock(fixtures_for(SCRIPT.answers))
+    book = notebook({"KUBECONFIG": str(agent.kubeconfig), **_model(server)})
+    _from_intent_to_verdict(book, agent, image, audit, "model")
+
+    expect(book.panel.get_by_text(SCRIPTED)).to_have_count(0)
+    expect(book.panel.get_by_text(REPLAY)).to_have_count(0)
+    session = _only_session(book)
+    assert session.started.endpoint == server.url
+    assert len(server.journal()) == len(SCRIPT.answers) == len(session.turns)
+
+
+def test_a_recording_is_replayed_without_a_cluster_and_stays_readable_without_a_kernel(
     notebook: OpenNotebook,
 ) -> None:
-    lab = notebook()
-    lab.run("dotai_nb.panel(")
-    lab.screenshot("replay-0-form", lab.panel)
-    lab.ask(INTENT)
-    lab.page.wait_for_timeout(3000)
-    lab.screenshot("replay-1-analysis", lab.panel)
-    lab.press("Approve")
-    lab.page.wait_for_timeout(1000)
-    lab.press("Execute")
-    lab.page.wait_for_timeout(2000)
-    lab.screenshot("replay-2-verdict", lab.panel)
-    lab.screenshot("replay-3-page")
+    book = notebook()
+    book.run(PANEL)
+    book.ask(SCRIPT.intent)
+    expect(book.panel.get_by_text(REPLAY)).to_be_visible()
+    expect(book.panel.get_by_text(SCRIPTED)).to_be_visible()
+    _expect_analysis(book)
+    book.press("Approve")
+    book.press("Execute")
+    _expect_passed(book)
+    book.screenshot("replay", book.panel)
+    assert book.sessions == []
+
+    book.save()
+    book.lab.end_kernels()
+    book.lab.remove_kernel(book.kernel)
+    book.load()
+    book.without_kernel()
+    kept = book.cell(PANEL).locator(".dn-record")
+    expect(kept.get_by_text(REPLAY)).to_be_visible()
+    expect(kept.get_by_text("image: nginx:1.20").first).to_be_visible()
+    expect(kept.get_by_text("All 3 checks hold.")).to_be_visible()
+    _expect_drawn(book.cell(PANEL))
+    book.screenshot("reopened-without-kernel", book.cell(PANEL))
+
+
+def test_cancel_ends_an_analysis_at_once(
+    notebook: OpenNotebook, agent: Agent, aimock: Aimock
+) -> None:
+    server = aimock(_slow())
+    book = notebook({"KUBECONFIG": str(agent.kubeconfig), **_model(server)})
+    book.run(PANEL)
+    book.ask(SCRIPT.intent)
+    expect(book.panel.get_by_text("I'll look at")).to_be_visible()
+    book.press("Cancel")
+
+    expect(book.button("Start")).to_be_enabled()
+    expect(book.button("Cancel")).to_be_disabled()
+    book.screenshot("cancelled", book.panel)
+    _expect_nothing_live(book, server)
+
+
+def test_running_the_cell_again_ends_what_it_had_started(
+    notebook: OpenNotebook, agent: Agent, aimock: Aimock
+) -> None:
+    server = aimock(_slow())
+    book = notebook({"KUBECONFIG": str(agent.kubeconfig), **_model(server)})
+    book.run(PANEL)
+    book.ask(SCRIPT.intent)
+    expect(book.panel.get_by_text("I'll look at")).to_be_visible()
+    book.run(PANEL)
+
+    expect(book.page.locator(".dotai-panel")).to_have_count(1)
+    expect(book.button("Start")).to_be_enabled()
+    _expect_nothing_live(book, server)
+
+
+@pytest.mark.parametrize("theme", ["Light", "Dark"])
+def test_the_panel_can_be_read_on_a_light_and_on_a_dark_theme(
+    notebook: OpenNotebook, theme: str
+) -> None:
+    book = notebook(theme=theme)
+    book.run(PANEL)
+    book.ask("make it faster")
+    expect(book.panel.get_by_text("Which of the two is meant")).to_be_visible()
+    expect(book.button("Approve")).to_be_hidden()
+    book.screenshot(f"question-{theme.lower()}", book.panel)
+
+    book.ask(SCRIPT.intent)
+    _expect_analysis(book)
+    book.screenshot(f"analysis-{theme.lower()}", book.panel)
+    ratio, text = book.lowest_contrast()
+    assert ratio >= READABLE, text
+
+
+def test_every_code_cell_runs_in_its_order(notebook: OpenNotebook) -> None:
+    book = notebook()
+    for number, cell in enumerate(book.code.all(), start=1):
+        book.run_cell(cell)
+        expect(cell.locator(".jp-RenderedText[data-mime-type*=stderr]")).to_have_count(0)
+        book.screenshot(f"code-{number:02}", cell)
+
+
+def _from_intent_to_verdict(
+    book: Notebook,
+    agent: Agent,
+    image: Callable[[], str],
+    audit: Callable[[], list[AuditRecord]],
+    name: str,
+) -> None:
+    """The whole way, as a person goes it; the cluster's own log says what was really sent."""
+
+    def writes() -> list[AuditRecord]:
+        return [r for r in audit() if r.user == agent.username and r.is_write]
+
+    book.run(PANEL)
+    book.ask(SCRIPT.intent)
+    _expect_analysis(book)
+    book.screenshot(f"{name}-1-analysis", book.panel)
+    assert image() == "nginx:1.19"
+    assert writes()
+    assert all(record.dry_run for record in writes())
+
+    expect(book.button("Execute")).to_be_disabled()
+    book.press("Approve")
+    expect(book.panel.get_by_text("approved by")).to_be_visible()
+    assert all(record.dry_run for record in writes())
+    book.press("Execute")
+    expect(book.panel.get_by_text("2 of 2 ready")).to_be_visible(timeout=30_000)
+    _expect_passed(book)
+    book.screenshot(f"{name}-2-verdict", book.panel)
+
+    assert image() == "nginx:1.20"
+    session = _only_session(book)
+    assert session.status is Status.EXECUTED_SUCCESSFULLY
+    sent = [record.audit_id for record in writes() if not record.dry_run]
+    assert sent == [result.audit_id for result in session.results]
+    assert len(sent) == len(session.planned) == 1
+
+
+def _expect_analysis(book: Notebook) -> None:
+    """Every tool call as a row, the server's diff, the drawn diagram, the kubectl command."""
+    panel = book.panel
+    rows = panel.locator(".dn-call")
+    expect(rows).to_have_count(8, timeout=30_000)
+    expect(rows.nth(1)).to_contain_text("kubectl_describe")
+    expect(panel.get_by_text("image: nginx:1.20").first).to_be_visible()
+    command = re.compile(r"^kubectl patch deployments\.apps/my-api .*nginx:1\.20")
+    expect(panel.locator("pre", has_text=command)).to_be_visible()
+    _expect_drawn(panel)
+
+
+def _expect_drawn(where: Locator) -> None:
+    """Mermaid's diagram is a picture that has a size."""
+    picture = where.locator(".jp-RenderedMermaid img")
+    expect(picture).to_be_visible(timeout=30_000)
+    assert picture.evaluate("image => image.naturalWidth") > 100
+
+
+def _expect_passed(book: Notebook) -> None:
+    expect(book.panel.locator(".dn-banner", has_text="passed.")).to_be_visible(timeout=60_000)
+
+
+def _expect_nothing_live(book: Notebook, server: Server) -> None:
+    """The session's file says that it was cancelled, and the model is asked nothing more."""
+    asked = len(server.journal())
+    session = _only_session(book)
+    assert session.status is Status.FAILED
+    assert session.outcome is Outcome.CANCELLED
+    assert not list(book.path.with_suffix(".sessions").glob("*.jsonl"))
+    book.page.wait_for_timeout(1_000)
+    assert len(server.journal()) == asked
+
+
+def _only_session(book: Notebook) -> Session:
+    """The one session that the notebook has left beside itself, checked as it is loaded."""
+    (path,) = book.sessions
+    return load(path).session
+
+
+def _model(server: Server) -> dict[str, str]:
+    return {
+        "ANTHROPIC_BASE_URL": server.url,
+        "ANTHROPIC_API_KEY": "any",
+        "DOT_AI_MODEL_RETRIES": "0",
+    }
+
+
+def _slow() -> list[dict[str, object]]:
+    """The same turns, a fifth of a second between any two pieces."""
+    return [fixture | {"latency": 200} for fixture in fixtures_for(SCRIPT.answers)]

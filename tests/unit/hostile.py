@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_origin
 
 from dotai_nb.session.events import Failed, Noted, Recorded, Refined
 from dotai_nb.session.values import Outcome, Value
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 NASTY = (
     "<script>alert(1)</script><img src=x onerror=alert(2)>\x1b[31mred\x07 "
-    "\u202etxt.exe\u2066 zero\u200bwidth ``` ~~~ [a](http://evil.test) ![b](http://evil.test/p.png) "
+    "\u202etxt.exe\u2066 zero\u200bwidth ``` ~~~ "
+    "[a](http://evil.test) ![b](http://evil.test/p.png) "
     "**bold** $x$ | cell | \"quoted\" 'single' &lt; #1; %% --> end"
 )
 HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]")
@@ -29,8 +30,8 @@ def _poisoned(value: Any, name: str = "") -> Any:
     if isinstance(value, Value):
         changes = {
             field: _poisoned(getattr(value, field), field)
-            for field in type(value).model_fields
-            if field not in _KEPT
+            for field, info in type(value).model_fields.items()
+            if field not in _KEPT and get_origin(info.annotation) is not Literal
         }
         return value.model_copy(update=changes)
     if isinstance(value, tuple):

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dotai_nb import portal
-from dotai_nb.errors import DotAiError
 from dotai_nb.session.events import (
     AnalysisFinished,
     Approved,
@@ -27,6 +26,8 @@ from dotai_nb.session.values import Approval, Outcome, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from dotai_nb.errors import DotAiError
 
 
 class Played:
@@ -83,7 +84,7 @@ class Played:
         if self.failure:
             raise self.failure
 
-    async def execute(self, on_error: str = "continue") -> None:
+    async def execute(self, on_error: str = "continue") -> None:  # noqa: ARG002 - the Protocol's
         self.busy = True
         await self._play(self._rest)
 
@@ -169,5 +170,5 @@ class PlayedDoor:
         assert isinstance(first.event, SessionStarted)
         return Played((first, *rest), hear, pace=self.pace, replayed=self.replayed)
 
-    def about(self, settings: Any = None) -> Around:
+    def about(self, settings: Any = None) -> Around:  # noqa: ARG002 - the Protocol's
         return self.around

@@ -246,6 +246,38 @@ class TestJournal:
         journal.close()
 
 
+class TestDurability:
+    @pytest.mark.skipif(
+        not Path("/proc/self/fd").exists(), reason="needs /proc to tell which file is synced"
+    )
+    def test_the_disk_is_waited_for_where_it_matters_and_nowhere_else(
+        self, folder: Path, monkeypatch: pytest.MonkeyPatch
+    ):
+        first, *rest = executed_events()
+        journal = Journal.create(folder, first)
+        synced: list[str] = []
+        real = os.fsync
+
+        def fsync(descriptor: int) -> None:
+            synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+            real(descriptor)
+
+        monkeypatch.setattr(os, "fsync", fsync)
+        line, whole = f"{journal.path}l", str(folder / TEMPORARY)
+        for event in rest:
+            before = journal.session.status
+            synced.clear()
+            journal.append(event)
+            moved = journal.session.status is not before
+            kept = moved or event.type in KEPT
+            assert (line in synced) is kept, event.type
+            assert (whole in synced) is (moved or journal.session.at_rest), event.type
+        assert synced[-2:] == [str(folder), str(folder)]
+
+
+KEPT = {"approved", "step_checked", "step_started", "step_finished"}
+
+
 class TestSubscribers:
     def test_they_hear_what_is_on_the_disk_until_they_leave(self, folder: Path):
         journal = run(folder, [started()])
@@ -808,6 +840,29 @@ class TestRaces:
             assert (summary.status, summary.live) == (journal.session.status, journal.held)
         assert [answer() for answer in watchers] == ["61 events", "61 events"]
 
+    def test_a_writer_that_moves_on_between_two_reads_is_no_corruption(self, folder: Path):
+        def work() -> str:
+            *before, conclusion = proposal_events()
+            journal = run(folder, before)
+            opened: list[str] = []
+
+            def move_on(event: str, arguments: tuple[Any, ...]) -> None:
+                if event == "open" and str(arguments[0]).startswith(str(folder)) and not moved:
+                    opened.append(str(arguments[0]))
+                    if len(opened) == 2:
+                        moved.append(True)
+                        journal.append(conclusion)
+                        journal.append(Refined(text="again"))
+                        journal.append(Noted(message="x"))
+
+            moved: list[bool] = []
+            sys.addaudithook(move_on)
+            loaded = load(journal.path)
+            assert moved
+            return f"{loaded.session.status} {len(journal.recorded) - len(loaded.recorded)}"
+
+        assert in_child(work) == "analyzing 1"
+
     def test_two_who_open_a_crashed_session_tell_one_interruption(self, folder: Path):
         run(folder, list(failed_events())[:8]).close()
         path = folder / f"{SESSION_ID}.json"
@@ -816,6 +871,8 @@ class TestRaces:
         kinds = [entry.event.type for entry in load(path).recorded]
         assert kinds.count("interrupted") == 1
         assert all(one.session.at_rest or one.live for one in opened)
+        heads = {one.session.head for one in opened if one.session.at_rest}
+        assert heads == {load(path).session.head}
 
 
 def _try_to_execute(path: Path, recorded: tuple[Recorded, ...]) -> bytes:

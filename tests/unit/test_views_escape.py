@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mistune
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dotai_nb.views import escape
@@ -31,11 +31,13 @@ def test_what_would_be_invisible_is_shown(text: str, shown: str) -> None:
     assert escape.visible(text) == shown
 
 
+@settings(deadline=None)
 @given(st.text())
 def test_nothing_hidden_is_left(text: str) -> None:
     assert not HIDDEN.search(escape.visible(text))
 
 
+@settings(deadline=None)
 @given(st.text() | st.just(NASTY))
 def test_html_holds_the_text_and_no_element(text: str) -> None:
     page = Elements(f'<p title="{escape.html(text)}">{escape.html(text)}</p>')
@@ -44,6 +46,7 @@ def test_html_holds_the_text_and_no_element(text: str) -> None:
     assert page.text == escape.visible(text)
 
 
+@settings(deadline=None)
 @given(st.text() | st.text(alphabet="<>[]()!*_`~$|#-+=.1: /wa\\@{}&;\n") | st.just(NASTY))
 def test_markdown_holds_the_text_and_no_markup(text: str) -> None:
     page = Elements(str(MARKDOWN(f"Before {escape.markdown(text)}")))
@@ -60,12 +63,14 @@ def test_markdown_at_the_start_of_a_line_is_only_text(text: str) -> None:
     assert page.text.strip() == text.strip()
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="`~a \n$<") | st.just(NASTY))
 def test_a_code_block_ends_only_where_it_should(text: str) -> None:
     page = Elements(str(MARKDOWN(escape.fenced(text, "sh") + "\n\nafter")))
     assert page.tags == ["pre", "code", "p"]
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="`a <|", min_size=1) | st.just(NASTY))
 def test_a_code_span_holds_the_text(text: str) -> None:
     page = Elements(str(MARKDOWN(f"x {escape.code(text)} y")))

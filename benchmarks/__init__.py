@@ -1,0 +1,1 @@
+"""Side-by-side measurements: ours and its peer in the same run, printed as ratios."""
