@@ -60,8 +60,8 @@ class KeepAlive:
         """Everything that can be done before sending."""
         return [self._raw(request) for request in requests]
 
-    def send(self, prepared: Sequence[Raw]) -> None:
-        """One after the other.
+    async def send(self, prepared: Sequence[Raw]) -> None:
+        """One after the other; blocks, as nothing else runs beside it.
 
         Raises:
             AssertionError: the server refused one, so the comparison would not be one.
@@ -84,3 +84,9 @@ class KeepAlive:
             return request.method, request.url, None, headers
         headers["Content-Type"] = request.content_type or "application/json"
         return request.method, request.url, json.dumps(request.payload).encode(), headers
+
+
+def told(prepared: Sequence[Raw]) -> str:
+    """A peer's name in the table."""
+    noun = "request" if len(prepared) == 1 else "requests"
+    return f"its {len(prepared)} {noun}, raw"

@@ -125,6 +125,7 @@ ASK = """
 import sys
 from dotai_nb.asking import ask
 from dotai_nb.session.session import fold
+from dotai_nb.settings import Settings
 from tests.unit import sessions
 print("GIVEN", ask(fold(sessions.proposal_session()), Settings()))
 """

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import subprocess
-from contextlib import aclosing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.keep_alive import KeepAlive, Learning
+from benchmarks.keep_alive import KeepAlive, Learning, told
 from benchmarks.report import Faster, Row, Within
 from benchmarks.shop import NAME
 from benchmarks.timing import interleaved
@@ -21,10 +19,10 @@ from dotai_nb.session.values import Accepted
 from tests.cluster.controlplane import read_audit_log
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from benchmarks.keep_alive import Raw
     from benchmarks.shop import Shop
+    from dotai_nb.cluster.request import Document, Request
 
     Act = Callable[[Connection], Awaitable[object]]
 
@@ -80,15 +78,41 @@ async def rows(shop: Shop) -> AsyncIterator[Row]:
     c = await Connection.open(shop.settings)
     try:
         for name, (act, arguments) in _ACTS.items():
-            requests = raw.prepare(await _learnt(act, shop))
+            requests = raw.prepare(await learnt(act, shop))
             ours = partial(act, c)
             kubectl = partial(_kubectl, shop, arguments)
             fast, process = await interleaved(ours, kubectl, rounds=_BESIDE_KUBECTL)
             yield Row(f"one {name}", fast, "the kubectl process", process, Faster(15))
-            alone, bare = await interleaved(
-                ours, partial(_sent, raw, requests), rounds=_BESIDE_RAW, warm_up=20
-            )
-            yield Row(f"one {name}", alone, _same(requests), bare, Within(2))
+            bare = partial(raw.send, requests)
+            alone, same = await interleaved(ours, bare, rounds=_BESIDE_RAW, warm_up=20)
+            yield Row(f"one {name}", alone, told(requests), same, Within(2))
     finally:
         await c.close()
         raw.close()
+
+
+async def learnt(act: Act, shop: Shop) -> list[Request | Document]:
+    """What an act sends once the connection knows the types; the server's audit log agrees."""
+    assert shop.cluster.audit_log is not None
+    c = await Learning.open(shop.settings)
+    try:
+        await act(c)
+        c.seen.clear()
+        with c.trail() as audit_ids:
+            await act(c)
+    finally:
+        await c.close()
+    records = read_audit_log(shop.cluster.audit_log)
+    answered = {r.audit_id: r.uri for r in records if r.audit_id in audit_ids}
+    asked = [r.path if isinstance(r, Document) else r.url for r in c.seen]
+    assert sorted(answered.values()) == sorted(asked), (answered, asked)
+    return c.seen
+
+
+async def _kubectl(shop: Shop, arguments: tuple[str, ...]) -> None:
+    """The process as a person starts it, its discovery cache warm."""
+    home = shop.folder / "home"
+    environment = {**os.environ, "KUBECONFIG": str(shop.agent.kubeconfig), "HOME": str(home)}
+    command = [str(shop.cluster.kubectl), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)  # noqa: ASYNC221 - nothing else runs
+    assert NAME in done.stdout
