@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from itertools import chain, count
+from itertools import chain, count, islice
 from typing import TYPE_CHECKING
 
 from benchmarks.report import Row, Within
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _SIZES = (10, 100, 1_000, 10_000)
 _ROUNDS = 40
 _GROWTH = 1.1
+_CYCLE = 6
+"""Events of one tool call, its turn included."""
+
 _OUTPUT = "NAME     READY   UP-TO-DATE   AVAILABLE   AGE\n" * 40
 
 
@@ -31,13 +34,12 @@ def rows(folder: Path) -> Iterator[Row]:
     light: list[list[float]] = [[] for _ in _SIZES]
     durable: list[list[float]] = [[] for _ in _SIZES]
     try:
-        for turn_number in range(_ROUNDS):
-            for position in _order(turn_number):
-                sessions[position].prepare()
-                with collector_held():
-                    each, synced = sessions[position].grow()
-                light[position].append(each)
-                durable[position].append(synced)
+        with collector_held():
+            for turn_number in range(_ROUNDS):
+                for position in _order(turn_number):
+                    each, synced = sessions[position].grown()
+                    light[position].append(each)
+                    durable[position].append(synced)
     finally:
         for session in sessions:
             session.close()
@@ -64,15 +66,51 @@ class Growing:
         self._folder = folder
         self._size = size
         self._journal: Journal | None = None
-        self._turns = count(1)
+        self._events: Iterator[Event] = iter(())
 
-    def prepare(self) -> None:
-        """Begin anew once it has grown by a tenth."""
-        if self._journal is not None and self._journal.session.count <= self._size * _GROWTH:
-            return
+    def grown(self) -> tuple[float, float]:
+        """Grow by one tool call of the model and by one step.
+
+        Returns:
+            Seconds for an event of the call, and for the step, which is durable.
+        """
+        journal = self._of_size()
+        events = tuple(islice(self._events, _CYCLE))
+        step = _step(len(journal.session.steps) + 1)
+        begun = time.perf_counter()
+        for event in events:
+            journal.append(event)
+        between = time.perf_counter()
+        journal.append(step)
+        return (between - begun) / _CYCLE, time.perf_counter() - between
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._journal is not None:
+            self._journal.close()
+
+    def _of_size(self) -> Journal:
+        """The session, begun anew once it has grown by a tenth."""
+        journal = self._journal
+        if journal is not None and journal.session.count <= self._size * _GROWTH:
+            return journal
         self.close()
-        self._turns = count(1)
-        self._journal = Journal.create(self._folder, started(session_id=new_id()))
-        events = chain.from_iterable(_cycle(number) for number in self._turns)
-        while self._journal.session.count < self._size:
-            self._journal.append(next(events))
+        journal = self._journal = Journal.create(self._folder, started(session_id=new_id()))
+        self._events = chain.from_iterable(_call(number) for number in count(1))
+        while journal.session.count < self._size:
+            journal.append(next(self._events))
+        return journal
+
+
+def _call(number: int) -> Iterator[Event]:
+    """A turn of the model with a word and a call, and the call's answer."""
+    call_id = f"toolu_{number:05}"
+    arguments = {"resource": "deployments", "namespace": "shop"}
+    called = ToolCalled(turn=number, call_id=call_id, name="kubectl_get", arguments=arguments)
+    yield from turn(number, TextSaid(turn=number, text="I look at the Deployments."), called)
+    yield from answered(call_id, _OUTPUT)
+
+
+def _step(number: int) -> StepChecked:
+    checked = update_step()
+    return checked.model_copy(update={"step": checked.step.model_copy(update={"number": number})})

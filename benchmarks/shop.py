@@ -56,9 +56,7 @@ def open_shop(folder: Path) -> Iterator[Shop]:
         admin = Admin(cluster.kubeconfig, cluster.context)
         try:
             namespace = f"bench-{uuid.uuid4().hex[:8]}"
-            admin.create(
-                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-            )
+            admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}})
             admin.wait_for(
                 "the default ServiceAccount",
                 lambda: admin.find("v1", "ServiceAccount", "default", namespace) is not None,

@@ -252,7 +252,7 @@ class Operation(Facts):
         from dotai_nb.progress import Progress
 
         waiting = asyncio.wrap_future(work.future)
-        progress = Progress(self)
+        progress = Progress(lambda: self.session)
         try:
             while not waiting.done():
                 await asyncio.wait({waiting}, timeout=progress.every)

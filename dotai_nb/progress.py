@@ -6,7 +6,9 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dotai_nb.operation import Facts
+    from collections.abc import Callable
+
+    from dotai_nb.session.session import Session
 
 
 class Progress:
@@ -14,14 +16,17 @@ class Progress:
 
     Shown from the waiting cell's own task: output from another thread would get lost.
 
+    Args:
+        session: gives the session as it stands now.
+
     Attributes:
         every: seconds between looks.
     """
 
     every = 0.2
 
-    def __init__(self, operation: Facts) -> None:
-        self._operation = operation
+    def __init__(self, session: Callable[[], Session]) -> None:
+        self._session = session
         self._count = 0
         self._shown = 0
         self._display: Any = None
@@ -29,7 +34,7 @@ class Progress:
 
     def update(self) -> None:
         """Show the session as it stands now, if it has moved."""
-        session = self._operation.session
+        session = self._session()
         if session.count == self._count:
             return
         self._count = session.count
@@ -47,7 +52,7 @@ class Progress:
 
         from dotai_nb.views import html
 
-        bundle = html.static_bundle(self._operation.session)
+        bundle = html.static_bundle(self._session())
         if self._display is None:
             self._display = display(bundle, raw=True, display_id=True)
         else:
@@ -56,7 +61,7 @@ class Progress:
     def _at_terminal(self) -> None:
         from dotai_nb.views import markdown
 
-        lines = markdown.plain(self._operation.session).splitlines()
+        lines = markdown.plain(self._session()).splitlines()
         for line in lines[self._shown :]:
             sys.stderr.write(line + "\n")
         self._shown = max(self._shown, len(lines))

@@ -56,7 +56,7 @@ class Operation(Facts):
 
     def _wait(self, work: portal.Work) -> None:
         """Block until it is done; Interrupt cancels it, and waits until it has let go."""
-        progress = Progress(self)
+        progress = Progress(lambda: self.session)
         try:
             while not wait([work.future], timeout=progress.every).done:
                 progress.update()

@@ -1,7 +1,8 @@
-"""What the panel needs of the rest of the package, as Protocols; `dotai_nb.operation` fits them."""
+"""What the panel needs of the rest of the package, as Protocols."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 if TYPE_CHECKING:
@@ -110,8 +111,14 @@ class Door(Protocol):
         """What is there; quick, no network."""
 
 
-def default() -> Any:
+def default() -> Door:
     """The package's own door; imported late, so that the first paint does not wait for it."""
-    from dotai_nb import operation
+    from dotai_nb import operation, surroundings
 
-    return operation
+    return _Package(operation.start, surroundings.about)
+
+
+@dataclass(frozen=True, slots=True)
+class _Package:
+    start: Any
+    about: Any

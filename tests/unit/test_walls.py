@@ -40,10 +40,6 @@ OWNERS = {
     "aiohttp": "cluster",
     "qdrant_client": "knowledge",
 }
-SAME_LEVEL_ALLOWED = {
-    # A blocked `approve` and a progress display are asked for by the operation at run time only.
-    ("progress", "operation"),
-}
 
 
 def _part(path: Path) -> str:
@@ -80,7 +76,7 @@ def test_a_module_imports_only_what_lies_below_it(path: Path) -> None:
         if not name.startswith("dotai_nb."):
             continue
         other = name.split(".")[1]
-        if other == part or other not in LEVELS or (part, other) in SAME_LEVEL_ALLOWED:
+        if other == part or other not in LEVELS:
             continue
         assert LEVELS[other] < LEVELS[part], f"{part} imports {name}"
 
