@@ -17,7 +17,7 @@ ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 def main() -> None:
     """Measure and print; a missed aim is marked, and is no error."""
     before = machine()
-    print(before)
+    print(before, flush=True)
     ARTIFACTS.mkdir(exist_ok=True)
     # Beside the checkout and not in /tmp, which may be memory, where fsync costs nothing.
     with tempfile.TemporaryDirectory(prefix="bench-", dir=ARTIFACTS) as folder:

@@ -81,7 +81,7 @@ async def rows(shop: Shop) -> AsyncIterator[Row]:
     """Beside the same requests raw, which neither decode, nor write, nor decide anything."""
     raw = KeepAlive(shop)
     try:
-        learning = await Learning.open(shop.settings)
+        learning = await Learning.begin(shop)
         _check(await _analysed(shop, learning))
         requests = raw.prepare(learning.seen)
         ours = partial(_whole, shop)

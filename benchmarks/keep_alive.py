@@ -9,29 +9,41 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from dotai_nb.cluster.connection import Connection
-from dotai_nb.cluster.request import Document, Reply, Request
+from dotai_nb.cluster.request import Request
+from dotai_nb.cluster.transport import request_method, request_type, request_url
+from dotai_nb.errors import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.shop import Shop
     from dotai_nb.cluster.kubeconfig import Access
+    from dotai_nb.cluster.request import Document, Reply
     from dotai_nb.settings import Settings
 
-Raw = tuple[str, str, bytes | None, dict[str, str]]
-"""Method, URL, body, headers: all made before the clock runs."""
+    Seen = tuple[Request | Document, int]
+
+Raw = tuple[str, str, bytes | None, dict[str, str], int]
+"""Method, URL, body, headers, all made before the clock runs; and the status ours was answered."""
 
 
 class Learning(Connection):
     """A connection that keeps what it is asked to send; never one that is measured.
 
     Attributes:
-        seen: in the order in which they were asked for.
+        seen: requests with the status of their answers, in the order in which these came.
     """
 
     def __init__(self, settings: Settings, access: Access) -> None:
-        self.seen: list[Request | Document] = []
+        self.seen: list[Seen] = []
         super().__init__(settings, access)
+
+    @classmethod
+    async def begin(cls, shop: Shop) -> Learning:
+        """Open one as the shop's agent; what that sends is seen too."""
+        opened = await cls.open(shop.settings)
+        assert isinstance(opened, cls)
+        return opened
 
     async def investigate(
         self,
@@ -40,8 +52,13 @@ class Learning(Connection):
         timeout: float | None = None,  # noqa: ASYNC109 -- the base class's
     ) -> Reply:
         """As the base class does."""
-        self.seen.append(request)
-        return await super().investigate(request, timeout=timeout)
+        try:
+            reply = await super().investigate(request, timeout=timeout)
+        except ApiError as error:
+            self.seen.append((request, error.code))
+            raise
+        self.seen.append((request, reply.code))
+        return reply
 
 
 class KeepAlive:
@@ -56,34 +73,33 @@ class KeepAlive:
         )
         self._login = {"Authorization": f"Bearer {shop.agent.token}"}
 
-    def prepare(self, requests: Sequence[Request | Document]) -> list[Raw]:
+    def prepare(self, seen: Sequence[Seen]) -> list[Raw]:
         """Everything that can be done before sending."""
-        return [self._raw(request) for request in requests]
+        return [self._raw(request, status) for request, status in seen]
 
     async def send(self, prepared: Sequence[Raw]) -> None:
         """One after the other; blocks, as nothing else runs beside it.
 
         Raises:
-            AssertionError: the server refused one, so the comparison would not be one.
+            AssertionError: one was answered otherwise than ours, so there is nothing to compare.
         """
-        for method, url, body, headers in prepared:
+        for method, url, body, headers, status in prepared:
             self._connection.request(method, url, body=body, headers=headers)
             response = self._connection.getresponse()
             text = response.read()
-            assert response.status < http.client.BAD_REQUEST, (method, url, text)
+            assert response.status == status, (method, url, text)
 
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
 
-    def _raw(self, request: Request | Document) -> Raw:
+    def _raw(self, request: Request | Document, status: int) -> Raw:
         headers = {"Accept": request.accept, **self._login}
-        if isinstance(request, Document):
-            return "GET", request.path, None, headers
-        if request.payload is None:
-            return request.method, request.url, None, headers
-        headers["Content-Type"] = request.content_type or "application/json"
-        return request.method, request.url, json.dumps(request.payload).encode(), headers
+        body: bytes | None = None
+        if isinstance(request, Request) and request.payload is not None:
+            headers["Content-Type"] = request_type(request)
+            body = json.dumps(request.payload).encode()
+        return request_method(request), request_url(request), body, headers, status
 
 
 def told(prepared: Sequence[Raw]) -> str:

@@ -15,14 +15,15 @@ from benchmarks.timing import interleaved
 from dotai_nb.cluster import reading, step
 from dotai_nb.cluster.connection import Connection
 from dotai_nb.cluster.evidence import check
+from dotai_nb.cluster.transport import request_url
 from dotai_nb.session.values import Accepted
 from tests.cluster.controlplane import read_audit_log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
+    from benchmarks.keep_alive import Seen
     from benchmarks.shop import Shop
-    from dotai_nb.cluster.request import Document, Request
 
     Act = Callable[[Connection], Awaitable[object]]
 
@@ -91,10 +92,10 @@ async def rows(shop: Shop) -> AsyncIterator[Row]:
         raw.close()
 
 
-async def learnt(act: Act, shop: Shop) -> list[Request | Document]:
+async def learnt(act: Act, shop: Shop) -> list[Seen]:
     """What an act sends once the connection knows the types; the server's audit log agrees."""
     assert shop.cluster.audit_log is not None
-    c = await Learning.open(shop.settings)
+    c = await Learning.begin(shop)
     try:
         await act(c)
         c.seen.clear()
@@ -104,7 +105,7 @@ async def learnt(act: Act, shop: Shop) -> list[Request | Document]:
         await c.close()
     records = read_audit_log(shop.cluster.audit_log)
     answered = {r.audit_id: r.uri for r in records if r.audit_id in audit_ids}
-    asked = [r.path if isinstance(r, Document) else r.url for r in c.seen]
+    asked = [request_url(request) for request, _ in c.seen]
     assert sorted(answered.values()) == sorted(asked), (answered, asked)
     return c.seen
 

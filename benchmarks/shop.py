@@ -1,4 +1,4 @@
-"""The cluster that everything is measured on: one Deployment, and an identity that may change it."""
+"""The cluster to measure on: one Deployment, and an identity that may change it."""
 
 from __future__ import annotations
 

@@ -25,23 +25,28 @@ def sentence(around: Surroundings | None, choices: Choices) -> str:
     if around is None:
         return "Reading the kubeconfig and the settings…"
     if choices.recording:
-        return _recorded(choices)
+        return _recorded(choices.recording, choices.context)
     if not around.has_key:
-        return (
-            f"{around.key_variable} is not set, so no model can be asked. An intent that was "
-            "recorded is replayed from its file; set the key for any other."
-        )
+        return _without_key(around, choices)
     model = choices.model or around.model
     return f"Your intent and what the tools read will be sent to {around.endpoint} ({model})."
 
 
-def _recorded(choices: Choices) -> str:
-    if choices.context:
+def _without_key(around: Surroundings, choices: Choices) -> str:
+    asked = choices.intent.strip()
+    for name, intent in around.recordings.items():
+        if asked == intent:
+            return f"{around.key_variable} is not set. {_recorded(name, '')}"
+    return f"{around.key_variable} is not set, so no model can be asked: set it, or choose a recording."
+
+
+def _recorded(name: str, context: str) -> str:
+    if context:
         return (
-            f"No model is asked: the turns recorded in “{choices.recording}” run against the "
-            f"cluster of {choices.context}, with a fresh review and approval."
+            f"No model is asked: the turns recorded in “{name}” run against the cluster of "
+            f"{context}, with a fresh review and approval."
         )
     return (
-        f"Replay of “{choices.recording}”: no model is asked and nothing is sent anywhere. "
-        "Only if the current context is the practice cluster do the recorded turns run there."
+        f"Replay of “{name}”: no model is asked and nothing is sent anywhere. Only on the practice "
+        "cluster do the recorded turns run against the cluster itself."
     )

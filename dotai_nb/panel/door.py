@@ -102,10 +102,14 @@ class Door(Protocol):
         context: str = "",
         model: str = "",
         recording: str = "",
+        pace: float = 0.0,
         settings: Settings | None = None,
         hear: Hear | None = None,
     ) -> PanelOperation:
-        """Connect, create the session, begin the analysis; returns at once."""
+        """Connect, create the session, begin the analysis; returns at once.
+
+        `pace` is the seconds between the pieces of a replay.
+        """
 
     def about(self, settings: Settings | None = None) -> Surroundings:
         """What is there; quick, no network."""

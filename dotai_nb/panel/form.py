@@ -47,7 +47,7 @@ class Form:
         self.cancel = widgets.Button(description="Cancel", disabled=True)
         self._sentence = widgets.HTML()
         self._offer_choices()
-        for field in (self.context, self.model, self.recording):
+        for field in (self.intent, self.context, self.model, self.recording):
             field.observe(self._changed, names="value")
         self.recording.observe(self._recording_chosen, names="value")
         self.box = self._arranged()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import ipywidgets as widgets
 
 from dotai_nb import portal
+from dotai_nb.cell import Cell
 from dotai_nb.errors import DotAiError
 from dotai_nb.panel import door as doors
 from dotai_nb.panel.controls import IDLE, Controls, connecting, controls
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from dotai_nb.session.session import Session
     from dotai_nb.session.values import Approval
     from dotai_nb.settings import Settings
+
+REPLAY_PACE = 0.03
+"""Seconds between the pieces of a replay: quick, but a person sees how it came about."""
 
 _WITHOUT_KERNEL = "dotai_nb panel: run this cell to use it."
 
@@ -97,6 +101,8 @@ class Panel:
         self.widget.add_class("dotai-panel")
         self.form.start.on_click(self._on_start)
         self.form.cancel.on_click(self._on_cancel)
+        # A button's run belongs to no cell; its panel does, and ends with the cell's next run.
+        Cell.now().start(self)
         threading.Thread(target=self._look_around, name="dotai_nb-panel", daemon=True).start()
         if operation is not None:
             operation.subscribe(self._hear)
@@ -126,6 +132,13 @@ class Panel:
             approval=self._approval if self.operation.replayed else None,
         )
 
+    def cancel(self) -> None:
+        """End what runs, as the button does."""
+        if self.operation is not None:
+            self.operation.cancel()
+        elif self._work is not None:
+            self._work.cancel()
+
     def _ipython_display_(self, **_: Any) -> None:
         from IPython.display import display
 
@@ -143,10 +156,7 @@ class Panel:
         self._do(self._start(self.form.choices))
 
     def _on_cancel(self, _: Any) -> None:
-        if self.operation is not None:
-            self._try(self.operation.cancel)
-        elif self._work is not None:
-            self._work.cancel()
+        self._try(self.cancel)
 
     def _on_approve(self, _: Any) -> None:
         self._try(self._approve)
@@ -205,6 +215,7 @@ class Panel:
             context=choices.context,
             model=choices.model,
             recording=choices.recording,
+            pace=REPLAY_PACE,
             settings=self._settings,
             hear=self._hear,
         )

@@ -18,13 +18,15 @@ from dotai_nb.errors import IllegalEvent, NotExecutable, SessionError, SessionLo
 from dotai_nb.session import files
 from dotai_nb.session.canonical import canonical, readable
 from dotai_nb.session.events import Approved, Event, Recorded, SessionStarted
+from dotai_nb.session.fold import advance, fold
 from dotai_nb.session.loading import journal_path, load
-from dotai_nb.session.session import Session, advance, fold
 from dotai_nb.session.snapshot import document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
+
+    from dotai_nb.session.session import Session
 
 log = logging.getLogger(__name__)
 

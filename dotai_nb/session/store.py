@@ -11,9 +11,9 @@ from dotai_nb.errors import SessionError, SessionLocked
 from dotai_nb.session import files
 from dotai_nb.session.canonical import readable
 from dotai_nb.session.events import Event, Interrupted, Noted, Recorded
+from dotai_nb.session.fold import advance
 from dotai_nb.session.journal import Journal
 from dotai_nb.session.loading import Loaded, journal_path, load
-from dotai_nb.session.session import advance
 from dotai_nb.session.snapshot import document
 from dotai_nb.session.values import Status
 

@@ -18,11 +18,13 @@ from pydantic import ValidationError
 from dotai_nb.errors import IllegalEvent, SessionCorrupt
 from dotai_nb.session.canonical import JsonObject, canonical, readable
 from dotai_nb.session.events import Recorded
-from dotai_nb.session.session import Session, advance
+from dotai_nb.session.fold import advance
 from dotai_nb.session.snapshot import SCHEMA_VERSION, document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from dotai_nb.session.session import Session
 
 HINT = "Restore the file from a copy or from version control; it is not used as it is."
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, assert_never
 
 from dotai_nb.session.events import TextSaid, Thought, ToolCalled
-from dotai_nb.session.values import Status
+from dotai_nb.session.values import Accepted, Status
 from dotai_nb.views import words
 from dotai_nb.views.escape import html
 
@@ -118,18 +118,29 @@ def tool_row(session: Session, tool: ToolCall) -> str:
     number = words.call_number(session, called.call_id)
     summary = (
         f'<span class="dn-mark {tone}" title="{tool.state}">{sign}</span>'
-        f'<span class="dn-quiet">#{number}</span><code>{html(called.name)}</code>'
-        f'<code class="dn-args">{html(words.arguments(called.arguments))}</code>'
-        f'<span class="dn-meta">{html(_meta(tool))}</span>'
+        f'<span class="dn-quiet">#{number}</span> <code>{html(called.name)}</code> '
+        f'<code class="dn-args">{html(words.arguments(called.arguments))}</code> '
+        f'<span class="dn-meta">{_meta(session, tool)}</span>'
     )
     body = f"<pre>{html(tool.finished.output)}</pre>" if tool.finished else ""
     anchored = f'id="{anchor(session, called.call_id)}"'
     return f'<details class="dn dn-call" {anchored}><summary>{summary}</summary>{body}</details>'
 
 
-def _meta(tool: ToolCall) -> str:
+def _meta(session: Session, tool: ToolCall) -> str:
     if tool.finished is None:
         return tool.state
-    made = f"step {tool.finished.step}" if tool.finished.step else ""
+    made = _made(session, tool.finished.step)
     took = words.duration(tool.finished.duration_ms)
     return " · ".join(part for part in (made, words.measured(tool), took) if part)
+
+
+def _made(session: Session, number: int | None) -> str:
+    """The step of a dry run; an answer that isn't a yes is said, since the call itself is fine."""
+    checked = session.step(number) if number is not None else None
+    if checked is None:
+        return ""
+    if isinstance(checked.evidence, Accepted):
+        return f"step {number}"
+    kind = checked.evidence.kind.replace("_", " ")
+    return f'<span class="dn-bad">step {number} {kind}</span>'

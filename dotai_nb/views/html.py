@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
 def banner(session: Session, *, replayed: bool) -> str:
     """What marks a replay or recorded turns; empty for a live run."""
-    return "".join(
-        f'<p class="dn-banner dn-warn"><b>{html(mark)}</b></p>'
-        for mark in words.marks(session.started, replayed=replayed)
-    )
+    marks = words.marks(session.started, replayed=replayed)
+    if not marks:
+        return ""
+    said = "<br>".join(f"<b>{html(mark)}</b>" for mark in marks)
+    return f'<p class="dn-banner dn-warn"><span>{said}</span></p>'
 
 
 def facts(session: Session, path: str = "") -> str:

@@ -19,7 +19,7 @@ MOST_NODES = 50
 """More than this and a diagram is no longer read; the rest is folded by kind."""
 
 _GROUPS = 10
-_LABEL_LENGTH = 60
+_LABEL_LENGTH = 90
 _READ = re.compile(r"^[-+*]|(?<=\d)\.(?=\s)|[\"#&;<>\\`*_~|%{}\[\]$@]|:(?=//)")
 _MIME = "text/vnd.mermaid"
 _VERB = {

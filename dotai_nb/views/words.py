@@ -73,6 +73,8 @@ def plural(count: int, noun: str, plural_noun: str = "") -> str:
 
 def tokens(usage: Usage) -> str:
     """`12,480 tokens (11,900 in, 8,200 of them cached; 580 out)`."""
+    if not usage.total:
+        return "no tokens"
     read = usage.input + usage.cache_read + usage.cache_write
     cached = f", {usage.cache_read:,} of them cached" if usage.cache_read else ""
     return f"{usage.total:,} tokens ({read:,} in{cached}; {usage.output:,} out)"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from dotai_nb.errors import NotExecutable
 from dotai_nb.session import replay
 from dotai_nb.session.events import Recorded
-from dotai_nb.session.session import advance
+from dotai_nb.session.fold import advance
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

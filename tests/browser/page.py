@@ -19,6 +19,9 @@ MARGIN: Final = 200
 """Pixels around a notebook: menus, tabs, the status bar."""
 
 
+expect.set_options(timeout=15_000)
+
+
 @dataclass
 class Notebook:
     """An open notebook.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from dotai_nb.cluster.checks import holds, look_after
 from dotai_nb.cluster.rollout import wait_for_rollout
-from dotai_nb.session.session import fold
+from dotai_nb.session.fold import fold
 from dotai_nb.session.values import Analysis, Check, Outcome, PlannedStep
 from tests.cluster.steps import checked, connected, run
 from tests.unit import sessions

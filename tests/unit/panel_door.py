@@ -21,7 +21,8 @@ from dotai_nb.session.events import (
     TextDelta,
     TextSaid,
 )
-from dotai_nb.session.session import Session, advance
+from dotai_nb.session.fold import advance
+from dotai_nb.session.session import Session
 from dotai_nb.session.values import Approval, Outcome, Status
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from dotai_nb.session.canonical import readable
-from dotai_nb.session.session import fold
+from dotai_nb.session.fold import fold
 from dotai_nb.session.snapshot import document
 from dotai_nb.session.store import Journal
 from tests.unit.sessions import (

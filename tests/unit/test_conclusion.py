@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from dotai_nb.session.session import Session, fold
+from dotai_nb.session.fold import fold
+from dotai_nb.session.session import Session
 from dotai_nb.workflow.conclusion import Propose, Unfounded, analysis
 from tests.unit import sessions as sample
 

@@ -14,7 +14,7 @@ import dotai_nb
 from dotai_nb import errors
 from dotai_nb.magics import UsageError
 from dotai_nb.session.canonical import readable
-from dotai_nb.session.session import fold
+from dotai_nb.session.fold import fold
 from dotai_nb.session.snapshot import document
 from dotai_nb.session.values import Status
 from tests.unit import sessions as sample
@@ -124,7 +124,7 @@ def test_the_magic_says_what_it_takes(shell: InteractiveShell) -> None:
 ASK = """
 import sys
 from dotai_nb.asking import ask
-from dotai_nb.session.session import fold
+from dotai_nb.session.fold import fold
 from dotai_nb.settings import Settings
 from tests.unit import sessions
 print("GIVEN", ask(fold(sessions.proposal_session()), Settings()))

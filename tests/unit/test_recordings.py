@@ -6,8 +6,8 @@ import pytest
 
 from dotai_nb.errors import RecordingNotFound, SessionCorrupt
 from dotai_nb.session.canonical import readable
+from dotai_nb.session.fold import fold
 from dotai_nb.session.recordings import find, names
-from dotai_nb.session.session import fold
 from dotai_nb.session.snapshot import document
 from tests.unit.sessions import (
     INTENT,

@@ -17,6 +17,7 @@ from hypothesis.stateful import (
 )
 
 from dotai_nb.errors import IllegalEvent
+from dotai_nb.session.approval import plan_digest
 from dotai_nb.session.events import (
     EVENT,
     AnalysisFinished,
@@ -43,7 +44,9 @@ from dotai_nb.session.events import (
     TurnStarted,
     VerdictReached,
 )
-from dotai_nb.session.session import LEGAL, Session, advance, can_be_approved, fold
+from dotai_nb.session.fold import advance, fold
+from dotai_nb.session.legal import LEGAL
+from dotai_nb.session.session import Session, can_be_approved
 from dotai_nb.session.values import (
     Analysis,
     Outcome,
@@ -249,6 +252,16 @@ OUT_OF_PLACE: dict[str, tuple[Session, Event, str]] = {
             digest="",
         ),
         "step 1 was never checked",
+    ),
+    "a digest of other steps": (
+        after(COMPLETE, Refined(text="again")),
+        AnalysisFinished(
+            analysis=Analysis(
+                outcome=Outcome.PROPOSAL, summary="", steps=(PlannedStep(step=2, reason=""),)
+            ),
+            digest="a" * 64,
+        ),
+        "the digest is not of these steps",
     ),
     "an analysis that failed": (
         ANALYZING,
@@ -505,10 +518,14 @@ class Lives(RuleBasedStateMachine):
         plan = tuple(PlannedStep(step=n, reason="") for n in self.planned)
         event = AnalysisFinished(
             analysis=Analysis(outcome=outcome, summary="", steps=plan),
-            digest=proposal_digest() if plan else "",
+            digest=self.digest(),
         )
         if self.expect(event, legal=self.status is Status.ANALYZING):
             self.status = Status.ANALYSIS_COMPLETE
+
+    def digest(self) -> str:
+        checked = (self.session.step(n) for n in self.planned)
+        return plan_digest(self.session.started.fingerprint, [c for c in checked if c])
 
     @rule()
     def refine(self) -> None:
@@ -524,12 +541,13 @@ class Lives(RuleBasedStateMachine):
     @rule()
     def approve(self) -> None:
         legal = self.status is Status.ANALYSIS_COMPLETE and self.steps > 0
-        self.approved |= self.expect(Approved(approval=approval()), legal=legal)
+        yes = approval().model_copy(update={"digest": self.digest()})
+        self.approved |= self.expect(Approved(approval=yes), legal=legal)
 
     @rule()
     def execute(self) -> None:
         legal = self.status is Status.ANALYSIS_COMPLETE and self.approved
-        if self.expect(ExecutionStarted(digest=proposal_digest()), legal=legal):
+        if self.expect(ExecutionStarted(digest=self.digest()), legal=legal):
             self.status, self.approved = Status.EXECUTING, False
             self.executions += 1
 

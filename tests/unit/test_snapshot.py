@@ -6,7 +6,7 @@ import pytest
 
 from dotai_nb.session.canonical import JsonObject, readable
 from dotai_nb.session.events import AnalysisFinished, Interrupted, Recorded, StepChecked
-from dotai_nb.session.session import fold
+from dotai_nb.session.fold import fold
 from dotai_nb.session.snapshot import document
 from dotai_nb.session.values import Analysis, NotAllowed, Outcome, PlannedStep
 from tests.unit.sessions import (

@@ -28,7 +28,7 @@ from dotai_nb.session.events import (
     ToolCalled,
     TurnStarted,
 )
-from dotai_nb.session.session import fold
+from dotai_nb.session.fold import fold
 from dotai_nb.session.snapshot import document
 from dotai_nb.session.store import Journal, load, open_at_rest, sessions
 from dotai_nb.session.values import Outcome, Status

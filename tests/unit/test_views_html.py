@@ -16,7 +16,8 @@ from dotai_nb.session.events import (
     ToolStarted,
     TurnStarted,
 )
-from dotai_nb.session.session import Session, fold
+from dotai_nb.session.fold import fold
+from dotai_nb.session.session import Session
 from dotai_nb.views import activity, execution, html, proposal
 from tests.unit.hostile import HIDDEN, Elements, hostile_failure, hostile_session
 from tests.unit.sessions import (

@@ -5,7 +5,8 @@ from __future__ import annotations
 import mistune
 import pytest
 
-from dotai_nb.session.session import Session, fold
+from dotai_nb.session.fold import fold
+from dotai_nb.session.session import Session
 from dotai_nb.views import markdown
 from tests.unit.hostile import HIDDEN, Elements, hostile_failure, hostile_session
 from tests.unit.sessions import (

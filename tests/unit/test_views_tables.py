@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from dotai_nb.session.events import ToolCalled, ToolStarted, TurnStarted
-from dotai_nb.session.session import Session, fold
+from dotai_nb.session.fold import fold
+from dotai_nb.session.session import Session
 from dotai_nb.views import preview, tables
 from tests.unit.hostile import HIDDEN, Elements, hostile_failure, hostile_session
 from tests.unit.sessions import (

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from dotai_nb.session.canonical import readable
-from dotai_nb.session.session import fold
+from dotai_nb.session.fold import fold
 from dotai_nb.session.snapshot import document
 from tests.unit import sessions as sample
 
