@@ -37,7 +37,8 @@ def _without_key(around: Surroundings, choices: Choices) -> str:
     for name, intent in around.recordings.items():
         if asked == intent:
             return f"{around.key_variable} is not set. {_recorded(name, '')}"
-    return f"{around.key_variable} is not set, so no model can be asked: set it, or choose a recording."
+    key = around.key_variable
+    return f"{key} is not set, so no model can be asked: set it, or choose a recording."
 
 
 def _recorded(name: str, context: str) -> str:

@@ -108,7 +108,7 @@ class Door(Protocol):
     ) -> PanelOperation:
         """Connect, create the session, begin the analysis; returns at once.
 
-        `pace` is the seconds between the pieces of a replay.
+        `pace` is that of a replay: 1.0 takes the time it took.
         """
 
     def about(self, settings: Settings | None = None) -> Surroundings:

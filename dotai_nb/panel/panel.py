@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from dotai_nb.session.values import Approval
     from dotai_nb.settings import Settings
 
-REPLAY_PACE = 0.03
-"""Seconds between the pieces of a replay: quick, but a person sees how it came about."""
+REPLAY_PACE = 1.0
+"""A replay takes the time that the recorded run took, so that one sees how it came about."""
 
 _WITHOUT_KERNEL = "dotai_nb panel: run this cell to use it."
 

@@ -22,13 +22,13 @@ from dotai_nb.session.events import (
     TextSaid,
 )
 from dotai_nb.session.fold import advance
-from dotai_nb.session.session import Session
 from dotai_nb.session.values import Approval, Outcome, Status
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from dotai_nb.errors import DotAiError
+    from dotai_nb.session.session import Session
 
 
 class Played:

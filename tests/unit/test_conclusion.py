@@ -1,13 +1,15 @@
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from dotai_nb.session.fold import fold
-from dotai_nb.session.session import Session
 from dotai_nb.workflow.conclusion import Propose, Unfounded, analysis
 from tests.unit import sessions as sample
+
+if TYPE_CHECKING:
+    from dotai_nb.session.session import Session
 
 
 def analysing() -> Session:

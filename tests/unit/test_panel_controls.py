@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
 from dotai_nb.panel.controls import IDLE, Controls, connecting, controls
 from dotai_nb.session.events import AnalysisFinished, Approved, ExecutionStarted, StepStarted
-from dotai_nb.session.session import Session, fold
+from dotai_nb.session.fold import fold
 from dotai_nb.session.values import PlannedStep
 from tests.unit.sessions import (
     BEGAN,
@@ -21,6 +22,9 @@ from tests.unit.sessions import (
     record,
     started,
 )
+
+if TYPE_CHECKING:
+    from dotai_nb.session.session import Session
 
 NOW = BEGAN + timedelta(minutes=2)
 LATER = BEGAN + timedelta(hours=2)

@@ -16,8 +16,10 @@ from tests.unit.panel_door import Around
         (
             Around(),
             Choices(),
-            "Your intent and what the tools read will be sent to https://api.anthropic.com "
-            "(claude-sonnet-5).",
+            (
+                "Your intent and what the tools read will be sent to https://api.anthropic.com "
+                "(claude-sonnet-5)."
+            ),
         ),
         (Around(), Choices(model="other"), "https://api.anthropic.com (other)."),
         (Around(), Choices(recording="demo"), "nothing is sent anywhere"),

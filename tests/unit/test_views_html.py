@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,7 +18,6 @@ from dotai_nb.session.events import (
     TurnStarted,
 )
 from dotai_nb.session.fold import fold
-from dotai_nb.session.session import Session
 from dotai_nb.views import activity, execution, html, proposal
 from tests.unit.hostile import HIDDEN, Elements, hostile_failure, hostile_session
 from tests.unit.sessions import (
@@ -29,6 +29,9 @@ from tests.unit.sessions import (
     record,
     started,
 )
+
+if TYPE_CHECKING:
+    from dotai_nb.session.session import Session
 
 OURS = {
     "style", "div", "span", "p", "b", "br", "code", "pre", "ul", "li", "a", "details", "summary",

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import mistune
 import pytest
 
 from dotai_nb.session.fold import fold
-from dotai_nb.session.session import Session
 from dotai_nb.views import markdown
 from tests.unit.hostile import HIDDEN, Elements, hostile_failure, hostile_session
 from tests.unit.sessions import (
@@ -18,6 +19,9 @@ from tests.unit.sessions import (
     record,
     started,
 )
+
+if TYPE_CHECKING:
+    from dotai_nb.session.session import Session
 
 RENDER = mistune.create_markdown(escape=False, plugins=["table", "url", "strikethrough", "math"])
 

@@ -9,7 +9,6 @@ import pytest
 
 from dotai_nb.session.events import ToolCalled, ToolStarted, TurnStarted
 from dotai_nb.session.fold import fold
-from dotai_nb.session.session import Session
 from dotai_nb.views import preview, tables
 from tests.unit.hostile import HIDDEN, Elements, hostile_failure, hostile_session
 from tests.unit.sessions import (
@@ -23,6 +22,8 @@ from tests.unit.sessions import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from dotai_nb.session.session import Session
 
     Table = Callable[[Session], pd.DataFrame]
 
