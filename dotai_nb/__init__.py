@@ -24,8 +24,8 @@ if TYPE_CHECKING:
         sessions,
         start,
     )
-    from dotai_nb.panel.panel import panel
     from dotai_nb.settings import Settings
+    from dotai_nb.widgets.panel import panel
 
 __version__ = "0.1.0"
 
@@ -37,7 +37,7 @@ _HOMES = {
     "load_ipython_extension": "dotai_nb.magics",
     "open_session": "dotai_nb.operation",
     "operate": "dotai_nb.operation",
-    "panel": "dotai_nb.panel.panel",
+    "panel": "dotai_nb.widgets.panel",
     "sessions": "dotai_nb.operation",
     "start": "dotai_nb.operation",
     "sync": "",
@@ -64,7 +64,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if not _HOMES[name]:
         return import_module(f"{__name__}.{name}")
-    # `panel` is a function and a package: the function must win once the package is imported.
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

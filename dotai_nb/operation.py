@@ -13,6 +13,7 @@ from dotai_nb.cell import Cell
 from dotai_nb.engine import Hub, keep
 from dotai_nb.errors import SessionError
 from dotai_nb.knowledge.source import NoKnowledge
+from dotai_nb.progress import Progress
 from dotai_nb.session import paths, store
 from dotai_nb.session.recordings import Recording
 from dotai_nb.session.values import Status
@@ -63,6 +64,7 @@ class Facts:
         self._hub = hub
         self._settings = settings
         self._work: portal.Work | None = None
+        self._progress: Progress | None = None
         self._one_at_a_time = threading.Lock()
         keep(engine)
 
@@ -198,9 +200,15 @@ class Facts:
         return f"<Operation {self.id} · {self.status}{outcome}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
+        if self._progress is not None and self._progress.shows(self.session):
+            return {"text/plain": repr(self)}
         from dotai_nb.views import html
 
-        return html.static_bundle(self.session)
+        return html.static_bundle(self.session, replayed=self.replayed)
+
+    def _new_progress(self) -> Progress:
+        self._progress = Progress(lambda: self.session, replayed=self.replayed)
+        return self._progress
 
 
 class Operation(Facts):
@@ -249,10 +257,8 @@ class Operation(Facts):
 
     async def _wait(self, work: portal.Work) -> None:
         """Await it, showing progress; whoever interrupts the waiting cancels the work."""
-        from dotai_nb.progress import Progress
-
         waiting = asyncio.wrap_future(work.future)
-        progress = Progress(lambda: self.session)
+        progress = self._new_progress()
         try:
             while not waiting.done():
                 await asyncio.wait({waiting}, timeout=progress.every)

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import sys
+import threading
 from typing import TYPE_CHECKING, Any
+
+from dotai_nb.cell import Cell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +21,7 @@ class Progress:
 
     Args:
         session: gives the session as it stands now.
+        replayed: everything comes from a file, which is marked.
 
     Attributes:
         every: seconds between looks.
@@ -25,17 +29,21 @@ class Progress:
 
     every = 0.2
 
-    def __init__(self, session: Callable[[], Session]) -> None:
+    def __init__(self, session: Callable[[], Session], *, replayed: bool) -> None:
         self._session = session
+        self._replayed = replayed
+        self._cell = Cell.now()
         self._count = 0
         self._shown = 0
         self._display: Any = None
         self._shell = _shell()
+        # The panel waits on the package's loop, and shows by itself.
+        self._watched = threading.current_thread() is threading.main_thread()
 
     def update(self) -> None:
         """Show the session as it stands now, if it has moved."""
         session = self._session()
-        if session.count == self._count:
+        if session.count == self._count or not self._watched:
             return
         self._count = session.count
         if self._shell is not None:
@@ -47,12 +55,17 @@ class Progress:
         """The last state; in a notebook it is static and stays when the kernel is gone."""
         self.update()
 
+    def shows(self, session: Session) -> bool:
+        """Whether the cell that runs now has this very state of the session above its result."""
+        shown = self._display is not None and self._count == session.count
+        return shown and self._cell == Cell.now()
+
     def _in_cell(self) -> None:
         from IPython.display import display
 
         from dotai_nb.views import html
 
-        bundle = html.static_bundle(self._session())
+        bundle = html.static_bundle(self._session(), replayed=self._replayed)
         if self._display is None:
             self._display = display(bundle, raw=True, display_id=True)
         else:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from dotai_nb import operation, portal
 from dotai_nb.operation import SETTLE_SECONDS, Facts, about, sessions
-from dotai_nb.progress import Progress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +55,7 @@ class Operation(Facts):
 
     def _wait(self, work: portal.Work) -> None:
         """Block until it is done; Interrupt cancels it, and waits until it has let go."""
-        progress = Progress(lambda: self.session)
+        progress = self._new_progress()
         try:
             while not wait([work.future], timeout=progress.every).done:
                 progress.update()

@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from dotai_nb.cluster.kubeconfig import Access
 
 _WARNING = re.compile(r'\d{3} \S+ "((?:[^"\\]|\\.)*)"')
+# A Go-quoted string that is a JSON object, as after `Invalid value: `.
+_ECHO = re.compile(r'"\{(?:\\.|[^"\\])*"')
 _GATEWAYS = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT}
+
+
+LONGEST = 8_000
+"""Characters of an error that are kept; an API server's own are shorter."""
 
 
 class Unreachable(ConnectionFailed):
@@ -86,16 +92,24 @@ def api_error(status: Any, *, code: int = 0, audit_id: str = "", text: bytes = b
         text: the answer as it came, for one that is no `Status`.
     """
     said = status if isinstance(status, dict) and status.get("kind") == "Status" else {}
-    plain = text.decode(errors="replace").strip()[:500] if not said else ""
+    plain = text.decode(errors="replace").strip() if not said else ""
     code = code or int(said.get("code") or 500)
     kind = Busy if code == HTTPStatus.TOO_MANY_REQUESTS else ApiError
     return kind(
-        str(said.get("message") or plain or f"The API server answered {code}."),
+        in_words(str(said.get("message") or plain))[:LONGEST] or f"The API server answered {code}.",
         code=code,
         reason=str(said.get("reason") or ""),
         audit_id=audit_id,
         hint=_HINTS.get(code, ""),
     )
+
+
+def in_words(message: str) -> str:
+    """The server's sentence without the whole object, which it repeats with some errors.
+
+    It names the wrong field anyway, and the object may be a Secret.
+    """
+    return _ECHO.sub('"«cut»"', message)
 
 
 _HINTS = {
@@ -114,7 +128,7 @@ def _decoded(response: ClientResponse, body: bytes) -> Any:
     if response.content_type == "application/json":
         try:
             return json.loads(body)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     return body.decode(errors="replace") if response.content_type == "text/plain" else None
 
@@ -144,11 +158,12 @@ def failure(error: aiohttp.ClientError, server: str) -> ConnectionFailed:
 def in_doubt(error: ApiError) -> bool:
     """Whether a write may have been applied in spite of this answer.
 
-    A gateway's 502 and 504, and the API server's own when its storage did not answer in time.
+    A gateway's own error, which is no Status with a reason, and the API server's when its storage
+    did not answer in time.
     """
     if error.code in _GATEWAYS:
         return True
-    if error.code == HTTPStatus.SERVICE_UNAVAILABLE and not error.reason:
+    if error.code >= HTTPStatus.INTERNAL_SERVER_ERROR and not error.reason:
         return True
     words = ("etcdserver", "timed out", "timeout", "deadline exceeded")
     storage = any(word in error.message for word in words) and "webhook" not in error.message

@@ -68,7 +68,7 @@ async def _of_step(
         return [_deleted(checked, live)]
     if live is None:
         return [Check(name=f"step {step.number}: {step.target} exists", ok=False, detail="gone")]
-    return [_same_object(checked, live), _values(checked, live, later)]
+    return [_same_object(checked, live), *_values(checked, live, later)]
 
 
 async def _gone(c: Connection, checked: StepChecked) -> JsonObject | None:
@@ -108,15 +108,20 @@ def _same_object(checked: StepChecked, live: JsonObject) -> Check:
     )
 
 
-def _values(checked: StepChecked, live: JsonObject, later: Iterable[StepChecked]) -> Check:
+def _values(
+    checked: StepChecked, live: JsonObject, later: Iterable[StepChecked]
+) -> Iterator[Check]:
+    """One check, or none where nothing is left that it could find wrong."""
     wanted = _set_by(checked)
     again = [field for other in later for field in _set_by(other)]
     still = [field for field in wanted if not overlap([field], again)]
+    if not still:
+        return
     now = redact(live)
     wrong = [field for field in still if not holds(value_at(now, field), wanted[field])]
     detail = "; ".join(f"{shown(f)} is {_told(value_at(now, f))}" for f in wrong)
     name = f"step {checked.step.number}: {checked.step.target} has the values that were set"
-    return Check(name=name, ok=not wrong, detail=detail)
+    yield Check(name=name, ok=not wrong, detail=detail)
 
 
 def _set_by(checked: StepChecked) -> dict[Field, Any]:

@@ -42,8 +42,6 @@ _NO_PERMISSION = re.compile(
 )
 # Server-side apply answers an unknown field with this, as an internal error.
 _NOT_IN_SCHEMA = re.compile(r"field not declared in schema|failed to create typed patch object")
-# A Go-quoted string that is a JSON object, as after `Invalid value: `.
-_ECHO = re.compile(r'"\{(?:\\.|[^"\\])*"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,21 +92,13 @@ async def look(c: Connection, step: Step) -> JsonObject | None:
         return await fetch_scale(c, step.target)
 
 
-def in_words(message: str) -> str:
-    """The server's sentence without the whole object, which it repeats with some errors.
-
-    It names the wrong field anyway, and the object may be a Secret.
-    """
-    return _ECHO.sub('"«cut»"', message)
-
-
 def _answered(error: ApiError) -> Evidence:
     if error.code == _FORBIDDEN and _NO_PERMISSION.search(error.message):
-        return NotAllowed(message=in_words(error.message))
+        return NotAllowed(message=error.message)
     too_busy = error.code == 429  # noqa: PLR2004 - HTTP Too Many Requests
     if too_busy or (error.code >= 500 and not _NOT_IN_SCHEMA.search(error.message)):  # noqa: PLR2004
         raise error
-    return Refused(code=error.code, reason=error.reason, message=in_words(error.message))
+    return Refused(code=error.code, reason=error.reason, message=error.message)
 
 
 async def _after(
@@ -132,10 +122,17 @@ async def _accepted(c: Connection, step: Step, change: _Change) -> Evidence:
         )
     metadata = (before or {}).get("metadata", {})
     old, new = _redacted(before, after)
+    diff = difference(old, new)
+    if not diff:
+        return Refused(
+            code=0,
+            reason="NothingToReview",
+            message=f"What would change of {step.target} is never shown, so it can't be reviewed.",
+        )
     return Accepted(
         before=old,
         after=new,
-        diff=difference(old, new),
+        diff=diff,
         uid=metadata.get("uid", ""),
         resource_version=metadata.get("resourceVersion", ""),
         warnings=change.warnings,

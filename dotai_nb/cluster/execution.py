@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from dotai_nb.cluster.difference import difference, normalised, same
-from dotai_nb.cluster.evidence import check, in_words, look
+from dotai_nb.cluster.evidence import check, look
 from dotai_nb.cluster.redaction import redact
 from dotai_nb.cluster.request import Precondition
 from dotai_nb.errors import ApiError, ClusterError, OutcomeUnknown
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 SENDS = 3
 """How often one step may be sent: again only after an answer that says it was not applied."""
+
+CALM = 0.2
+"""Seconds to wait after a conflict, more each time: a rollout's controller writes in bursts."""
 
 GRACE = 10.0
 """Seconds that a request in flight may take to end after a cancellation."""
@@ -119,7 +122,7 @@ async def run_step(
         if cancelled or attempt == SENDS or not _not_applied(sending):
             break
         grant.give_back(checked.step)
-        await asyncio.sleep(attempt if _code(sending) == _BUSY else 0)
+        await asyncio.sleep(attempt if _code(sending) == _BUSY else CALM * attempt)
     result = run.judged(sending)
     record(StepFinished(result=result))
     if cancelled:
@@ -154,7 +157,7 @@ class _Run:
             case None:
                 return self.ended(ResultKind.SUCCEEDED)
             case ApiError():
-                return self.ended(ResultKind.FAILED, in_words(error.message), code=error.code)
+                return self.ended(ResultKind.FAILED, error.message, code=error.code)
             case ClusterError() if not isinstance(error, OutcomeUnknown):
                 return self.ended(ResultKind.FAILED, str(error))
             case _:

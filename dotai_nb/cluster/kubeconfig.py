@@ -10,6 +10,7 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from dotai_nb.errors import ConnectionFailed
 
@@ -230,6 +231,12 @@ def _cluster(entry: _Entry) -> Cluster:
     server = str(value.get("server") or "").rstrip("/")
     if not server.startswith(("https://", "http://")):
         raise ConnectionFailed(f"The kubeconfig's cluster has no usable server URL: {server!r}.")
+    if "@" in urlsplit(server).netloc:
+        # It would be shown and recorded as the cluster's address.
+        raise ConnectionFailed(
+            "The kubeconfig's cluster has a login in its server URL.",
+            hint="Give it as the user's credentials instead.",
+        )
     return Cluster(
         server=server,
         ca=_material(entry, "certificate-authority"),

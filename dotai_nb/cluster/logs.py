@@ -71,19 +71,21 @@ async def logs(  # noqa: PLR0913 -- kubectl's own options
     )
     text, note = await _text(c, request)
     lines = [visible(line) for line in text.splitlines()]
+    notes = [note] if note else []
+    unread = len(text.encode()) >= _MOST_BYTES
+    if unread:
+        notes.append("The log is longer than what was read: its newest lines are missing here.")
     matching = [line for line in lines if _has(line, grep)][-max(tail, 1) :]
     if not matching:
-        said = _nothing(pod, len(lines), grep, note)
-        return Reading(said, Measured(returned=0, total=0, truncated=False))
+        said = "\n".join((*notes, _nothing(pod, len(lines), grep, unread=unread)))
+        total = None if unread else 0
+        return Reading(said, Measured(returned=0, total=total, truncated=unread))
     reading = cut(
         "\n".join(matching),
         budget=budget,
         narrow="Narrow with tail, since_seconds or grep.",
         keep_end=True,
     )
-    notes = [note] if note else []
-    if len(text.encode()) >= _MOST_BYTES:
-        notes.append("The log is longer than what was read: its newest lines are missing here.")
     return Reading("\n".join((*notes, reading.text)), reading.measured)
 
 
@@ -111,9 +113,8 @@ def _has(line: str, grep: str) -> bool:
     return not wanted or any(part in line.lower() for part in wanted)
 
 
-def _nothing(pod: str, searched: int, grep: str, note: str) -> str:
+def _nothing(pod: str, searched: int, grep: str, *, unread: bool) -> str:
     if searched:
-        said = f"None of the last {searched} lines of the log of pod {pod} has {grep!r}."
-    else:
-        said = f"The log of pod {pod} is empty for what was asked."
-    return f"{note} {said}".strip()
+        which = "lines that were read" if unread else f"last {searched} lines"
+        return f"None of the {which} of the log of pod {pod} has {grep!r}."
+    return f"The log of pod {pod} is empty for what was asked."

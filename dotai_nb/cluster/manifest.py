@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dotai_nb.cluster.difference import tokens
-from dotai_nb.cluster.redaction import holds_placeholder
+from dotai_nb.cluster.redaction import LAST_APPLIED, holds_placeholder
 from dotai_nb.cluster.request import JSON_PATCH
 from dotai_nb.errors import StepRefused
 
@@ -87,7 +87,9 @@ def check_manifest(manifest: Any) -> None:
     Raises:
         StepRefused: says what to write instead.
     """
-    if not isinstance(manifest, dict) or not manifest.get("apiVersion") or not manifest.get("kind"):
+    if not isinstance(manifest, dict) or not all(
+        isinstance(manifest.get(key), str) and manifest[key] for key in ("apiVersion", "kind")
+    ):
         raise StepRefused("The manifest has no apiVersion or no kind.", hint="Give a whole object.")
     metadata = manifest.get("metadata")
     metadata = metadata if isinstance(metadata, dict) else {}
@@ -101,6 +103,8 @@ def check_manifest(manifest: Any) -> None:
         )
     if not metadata.get("name") or not isinstance(metadata["name"], str):
         raise StepRefused("The manifest has no metadata.name.", hint="Name the object.")
+    if not isinstance(metadata.get("namespace") or "", str):
+        raise StepRefused("The manifest's metadata.namespace is no name.", hint="Name one.")
     if set_by_server := [key for key in _SERVERS_OWN if key in metadata]:
         raise StepRefused(
             f"The manifest sets metadata.{', metadata.'.join(set_by_server)}.",
@@ -109,7 +113,7 @@ def check_manifest(manifest: Any) -> None:
 
 
 def check_body(target: ObjectRef, body: Any) -> None:
-    """Refuse a body that holds a redaction's placeholder or touches a Secret's values.
+    """Refuse a body that holds a placeholder, touches a Secret's values, or can't be reviewed.
 
     Raises:
         StepRefused: says what to do instead.
@@ -119,6 +123,11 @@ def check_body(target: ObjectRef, body: Any) -> None:
             f"The change of {target} holds a placeholder for a value that was hidden or cut.",
             hint="Name only the fields that change, in a patch.",
         )
+    if _speaks_of(body, LAST_APPLIED):
+        raise StepRefused(
+            f"The change of {target} sets {LAST_APPLIED}, which kubectl keeps for itself.",
+            hint="Leave that annotation out.",
+        )
     if (target.group, target.kind) == ("", "Secret") and _touches_values(body):
         raise StepRefused(
             f"The change would write values of {target}; Secret values never pass through here.",
@@ -126,14 +135,45 @@ def check_body(target: ObjectRef, body: Any) -> None:
             "its labels and annotations can be changed with kubectl_label_dryrun and "
             "kubectl_annotate_dryrun.",
         )
+    if _sets_status(body):
+        raise StepRefused(
+            f"The change would set the status of {target}, which controllers do.",
+            hint="Leave `status` out.",
+        )
 
 
 def _touches_values(body: Any) -> bool:
     if isinstance(body, dict):
-        return any(part in body for part in _SECRET_PARTS)
+        # A directive such as `$patch: replace` takes away values that it doesn't name.
+        return any(part in body for part in _SECRET_PARTS) or any(k.startswith("$") for k in body)
     pointers = [op.get(key) for op in body for key in ("path", "from") if key in op]
     # The empty pointer is the whole object; a copy would carry a value into an annotation.
     return any((tokens(str(p)) or ["data"])[0] in _SECRET_PARTS for p in pointers)
+
+
+def _sets_status(body: Any) -> bool:
+    """Whether a body sets `status`, which no difference shows."""
+    if isinstance(body, dict):
+        return "status" in body
+    operations = body if isinstance(body, list) else []
+    return any(
+        tokens(str(op.get("path")))[:1] == ["status"]
+        or (not op.get("path") and "status" in _keys(op.get("value")))
+        for op in operations
+    )
+
+
+def _keys(value: Any) -> set[str]:
+    return set(value) if isinstance(value, dict) else set()
+
+
+def _speaks_of(value: Any, name: str) -> bool:
+    """Whether a key, or a part of a JSON pointer, is this name."""
+    if isinstance(value, dict):
+        pointers = (value.get("path"), value.get("from")) if "op" in value else ()
+        named = name in value or any(name in tokens(p) for p in pointers if isinstance(p, str))
+        return named or any(_speaks_of(inner, name) for inner in value.values())
+    return isinstance(value, list) and any(_speaks_of(inner, name) for inner in value)
 
 
 def containers_of(obj: JsonObject) -> dict[str, str]:

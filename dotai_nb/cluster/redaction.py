@@ -19,6 +19,13 @@ LEFT_OUT = "«left out»"
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
+COPIES = frozenset({
+    "banzaicloud.com/last-applied",
+    "kapp.k14s.io/original",
+    "objectset.rio.cattle.io/applied",
+})  # fmt: skip
+"""Annotations in which other tools keep a copy of a manifest, packed or not."""
+
 _MARK = re.compile(r"«(redacted|left out|cut)\b")
 _VALUES = ("data", "stringData")
 
@@ -39,6 +46,8 @@ def redact(obj: JsonObject, *, kind: str = "") -> JsonObject:
             result[key] = _hidden(value)
         elif key == LAST_APPLIED:
             result[key] = PLACEHOLDER if kind == "Secret" else LEFT_OUT
+        elif kind == "Secret" and _may_be_copy(key, value):
+            result[key] = PLACEHOLDER
         elif key == "items" and kind.endswith("List"):
             result[key] = _inside(value, kind.removesuffix("List"))
         else:
@@ -73,6 +82,11 @@ def _hidden(values: Any) -> Any:
     if isinstance(values, dict):
         return dict.fromkeys(values, PLACEHOLDER)
     return values if values is None else PLACEHOLDER
+
+
+def _may_be_copy(key: str, value: Any) -> bool:
+    """Whether a Secret's annotation may hold its manifest: by its name, or as it is JSON."""
+    return isinstance(value, str) and (key in COPIES or value.lstrip().startswith(("{", "[")))
 
 
 def _compared(key: str, value: Any, others: JsonObject) -> str:

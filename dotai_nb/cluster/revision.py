@@ -74,9 +74,9 @@ async def _replica_sets(c: Connection, ref: ObjectRef, owner: JsonObject) -> dic
     for replica_set in reply.body["items"]:
         metadata = replica_set["metadata"]
         owners = {o["uid"] for o in metadata.get("ownerReferences", ()) if o.get("controller")}
-        number = int(metadata.get("annotations", {}).get(REVISION, 0))
-        if uid in owners and number:
-            found[number] = replica_set
+        number = (metadata.get("annotations") or {}).get(REVISION, "")
+        if uid in owners and number.isdecimal():
+            found[int(number)] = replica_set
     return found
 
 

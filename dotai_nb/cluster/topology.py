@@ -74,6 +74,7 @@ async def around(c: Connection, steps: Sequence[StepChecked]) -> Topology:
 
 async def _read(c: Connection, namespace: str) -> tuple[Around, str]:
     """What is in a namespace, and a clause that says what could not be read."""
+    partial: list[str] = []
 
     async def listed(kind: str) -> list[JsonObject] | None:
         group, version, resource = READ[kind]
@@ -86,16 +87,21 @@ async def _read(c: Connection, namespace: str) -> tuple[Around, str]:
             query={"limit": _PAGE},
         )
         try:
-            items: list[JsonObject] = (await c.investigate(request)).body.get("items") or []
+            body = (await c.investigate(request)).body
         except ClusterError:
             return None
+        items: list[JsonObject] = body.get("items") or []
+        if (body.get("metadata") or {}).get("continue"):
+            partial.append(resource)
         # Items of a list don't say what they are.
         api_version = f"{group}/{version}" if group else version
         return [{"apiVersion": api_version, "kind": kind, **item} for item in items]
 
     found = dict(zip(READ, await asyncio.gather(*map(listed, READ)), strict=True))
     unread = [READ[kind][2] for kind, items in found.items() if items is None]
-    clause = f"couldn't read: {', '.join(unread)}" if unread else ""
+    clauses = [f"couldn't read: {', '.join(unread)}"] if unread else []
+    clauses += [f"read only the first {_PAGE} {', '.join(sorted(partial))}"] if partial else []
+    clause = "; ".join(clauses)
     return {kind: items or [] for kind, items in found.items()}, clause
 
 

@@ -24,6 +24,7 @@ from dotai_nb.session.values import (
     VerdictKind,
 )
 from dotai_nb.workflow.tools import Arguments
+from dotai_nb.workflow.untrusted import as_data
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -174,7 +175,7 @@ def _check_evidence(checked: StepChecked) -> None:
     match checked.evidence:
         case Refused(message=message):
             raise Unfounded(
-                f"Step {number} was refused: {message}",
+                f"Step {number} was refused:\n{as_data(message)}\n",
                 hint="Correct the change and check it again.",
             )
         case Accepted() | NotAllowed() | DependsOn():
@@ -184,12 +185,13 @@ def _check_evidence(checked: StepChecked) -> None:
 def _check_foundations(named: list[int], session: Session, replaced: Collection[int]) -> None:
     """A step checked on what an earlier one left can't stand without it, nor before it."""
     for position, number in enumerate(named):
-        target = _target(session, number)
+        checked = session.step(number)
+        target = _identity(checked) if checked else None
         for earlier in session.steps:
             n = earlier.step.number
             stands_on = (
                 n < number
-                and earlier.step.target == target
+                and _identity(earlier) == target
                 and isinstance(earlier.evidence, Accepted)
                 and n not in replaced
             )
@@ -202,9 +204,10 @@ def _check_foundations(named: list[int], session: Session, replaced: Collection[
                 )
 
 
-def _target(session: Session, number: int) -> object:
-    checked = session.step(number)
-    return checked.step.target if checked else None
+def _identity(checked: StepChecked) -> tuple[str, str, str, str]:
+    """Which object a step changes, in whatever version it is written."""
+    ref = checked.step.target
+    return ref.group, ref.resource, ref.namespace, ref.name
 
 
 def _check_known(noun: str, named: tuple[str, ...], known: tuple[str, ...]) -> None:

@@ -21,6 +21,7 @@ from dotai_nb.llm.conversation import (
     ToolResult,
     ToolUse,
 )
+from dotai_nb.llm.nesting import too_deep
 from dotai_nb.session.events import (
     ModelRetried,
     TextDelta,
@@ -163,6 +164,8 @@ class Investigator:
 
 def _judged(goal: Goal[A, R], use: ToolUse) -> tuple[str, tuple[R, ...]]:
     """What the model is told of its conclusion, and the conclusion if it stands."""
+    if too_deep(use.arguments):
+        return f"{goal.name}: the arguments are nested too deeply.", ()
     try:
         return ACCEPTED, (goal.accept(goal.arguments.model_validate(use.arguments)),)
     except ValidationError as error:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import re
 import time
 from typing import TYPE_CHECKING, Any, assert_never
 
 from pydantic import ValidationError
 
 from dotai_nb.cluster.evidence import check
-from dotai_nb.cluster.redaction import redact
+from dotai_nb.cluster.redaction import PLACEHOLDER, redact
 from dotai_nb.errors import CredentialsRejected, DotAiError, WrongCluster
 from dotai_nb.llm.conversation import ToolResult, ToolSchema, ToolUse
+from dotai_nb.llm.nesting import DEEPEST, too_deep
 from dotai_nb.session.events import StepChecked, ToolFinished, ToolStarted
 from dotai_nb.session.values import Accepted, DependsOn, Measured, NotAllowed, Refused
 from dotai_nb.workflow.tools import TOOLS, DryRunTool, ReadTool, Tool, schema
+from dotai_nb.workflow.untrusted import as_data
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +28,15 @@ if TYPE_CHECKING:
     from dotai_nb.session.events import Event
     from dotai_nb.session.session import Session
     from dotai_nb.session.values import Evidence, Step
+
+log = logging.getLogger(__name__)
+
+CUT_DEEP = f"«cut: nested deeper than {DEEPEST} levels»"
+"""Stands for arguments that no tool takes."""
+
+_SECRETS = re.compile(r"secrets?\b")
+# A manifest as text, in JSON or YAML, whole or cut off.
+_SECRET_TEXT = re.compile(r"""kind\\?["']?\s*:\s*\\?["']?Secret\b""", re.IGNORECASE)
 
 FATAL = (CredentialsRejected, WrongCluster)
 """Errors that no other tool call can get around; they end the analysis."""
@@ -70,9 +83,10 @@ class Toolbox:
         fatal: list[DotAiError] = []
 
         async def run(use: ToolUse) -> None:
+            # No call is left running behind the error of another.
             try:
                 results[use.call_id] = await self._run(use, allowed)
-            except FATAL as error:
+            except DotAiError as error:
                 fatal.append(error)
 
         async def in_order(dry_runs: list[ToolUse]) -> None:
@@ -99,9 +113,13 @@ class Toolbox:
             except DotAiError as error:
                 output, ok = str(error), False
                 fatal = error if isinstance(error, FATAL) else None
+            except Exception as error:
+                # Objects come in any shape; what nobody foresaw in one ends no analysis.
+                log.exception("%s broke in call %s.", use.name, use.call_id)
+                output, ok = f"{use.name} broke on what it read: {type(error).__name__}.", False
         made = self._session().steps[steps_before:]
         step = next((c.step.number for c in made if c.step.call_id == use.call_id), None)
-        output = f"call {self._number(use)} · {'ok' if ok else 'failed'}\n{_as_data(output)}"
+        output = f"call {self._number(use)} · {'ok' if ok else 'failed'}\n{as_data(output)}"
         self._record(
             ToolFinished(
                 call_id=use.call_id,
@@ -124,6 +142,8 @@ class Toolbox:
                 f"There is no tool {use.name}.", hint=f"The tools are {', '.join(allowed)}."
             )
         arguments = _validated(tool, use.arguments)
+        if tool.name == "kubectl_apply_dryrun":
+            arguments["namespace"] = self._namespace
         if "namespace" in arguments and not arguments["namespace"]:
             arguments["namespace"] = "" if arguments.get("all_namespaces") else self._namespace
         match tool:
@@ -161,7 +181,8 @@ class Toolbox:
 
     def _number(self, use: ToolUse) -> int:
         ids = [t.called.call_id for t in self._session().tools]
-        return ids.index(use.call_id) + 1
+        # The latest: some local servers count anew in every turn.
+        return len(ids) - ids[::-1].index(use.call_id)
 
 
 def schemas(allowed: dict[str, Tool]) -> tuple[ToolSchema, ...]:
@@ -177,15 +198,26 @@ def read_tools() -> dict[str, Tool]:
 def shown_arguments(use: ToolUse) -> Any:
     """A call's arguments as they may be kept: values meant for a Secret are redacted."""
     arguments = use.arguments
-    if not isinstance(arguments, dict):
-        return arguments
-    manifest = arguments.get("manifest")
-    if isinstance(manifest, dict):
-        return {**arguments, "manifest": redact(manifest)}
-    kind = str(arguments.get("resource", "")).lower().split(".")[0]
-    if kind in ("secret", "secrets") and "patch" in arguments:
-        return {**arguments, "patch": "«redacted»"}
-    return arguments
+    if too_deep(arguments):
+        return CUT_DEEP
+    if isinstance(arguments, dict):
+        kind = str(arguments.get("resource", "")).lower()
+        if _SECRETS.match(kind) and "patch" in arguments:
+            arguments = {**arguments, "patch": PLACEHOLDER}
+    return _without_manifests(arguments)
+
+
+def _without_manifests(value: Any) -> Any:
+    """Without the values of Secrets, whether their manifest is JSON or a text that holds one."""
+    match value:
+        case str():
+            return PLACEHOLDER if _SECRET_TEXT.search(value) else value
+        case dict():
+            return {key: _without_manifests(inner) for key, inner in redact(value).items()}
+        case list() | tuple():
+            return [_without_manifests(inner) for inner in value]
+        case _:
+            return value
 
 
 def told(step: Step, evidence: Evidence, budget: int) -> str:
@@ -213,6 +245,11 @@ def told(step: Step, evidence: Evidence, budget: int) -> str:
 
 
 def _validated(tool: Tool, arguments: Any) -> dict[str, Any]:
+    if too_deep(arguments):
+        raise DotAiError(
+            f"The arguments are nested deeper than {DEEPEST} levels.",
+            hint="Name only the fields that change.",
+        )
     if not isinstance(arguments, dict):
         raise DotAiError(
             "The arguments are not a JSON object.", hint=f"Call {tool.name} again with one."
@@ -231,12 +268,6 @@ def problems(error: ValidationError) -> str:
         f"{'.'.join(map(str, e['loc'])) or 'arguments'}: {e['msg']}"
         for e in error.errors(include_url=False, include_input=False)
     )
-
-
-def _as_data(text: str) -> str:
-    """Marked as the cluster's words; text from it can't close the mark."""
-    closed = text.replace("</cluster-data", "<\u200b/cluster-data")
-    return f"<cluster-data>\n{closed}\n</cluster-data>"
 
 
 def _compact(operation: dict[str, Any]) -> str:

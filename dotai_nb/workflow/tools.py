@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -249,6 +250,7 @@ TOOLS: dict[str, Tool] = {
 """Every tool by name, in the order in which the model sees them."""
 
 
+@cache
 def schema(name: str, arguments: type[Arguments]) -> ToolSchema:
     """The tool as the model sees it: the first docstring sentence, and a JSON Schema."""
     parameters = arguments.model_json_schema()

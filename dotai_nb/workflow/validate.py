@@ -10,6 +10,7 @@ from dotai_nb.session.values import ResultKind, VerdictKind
 from dotai_nb.workflow.conclusion import Conclude, observations
 from dotai_nb.workflow.investigate import Goal
 from dotai_nb.workflow.toolbox import read_tools
+from dotai_nb.workflow.untrusted import unmarked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -62,8 +63,8 @@ async def by_model(
                 "validate-user",
                 intent=session.intent,
                 validation_intent=session.analysis.validation_intent,
-                results=_results(session),
-                checks=[_line(check) for check in looked] or ["none could be made"],
+                results=[unmarked(line) for line in _results(session)],
+                checks=[unmarked(_line(check)) for check in looked] or ["none could be made"],
                 namespace=session.started.namespace,
             ),
         )

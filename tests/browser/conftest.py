@@ -17,9 +17,9 @@ import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.browser import chromium, lab
-from tests.browser.page import Notebook
+from tests.browser.page import SECONDS, Notebook
 from tests.cluster.fixtures import Agent, create_agent
-from tests.cluster.practice import create_application
+from tests.cluster.practice import create_application, remove_application
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -87,7 +87,7 @@ def notebook(
     """Opens notebooks; on failure keeps the page, its console and the server's log."""
     name = request.node.name.removeprefix("test_")
     context = browser.new_context(viewport={"width": 1280, "height": 1400})
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(SECONDS * 1_000)
     opened: list[Notebook] = []
 
     def start(environment: dict[str, str] | None = None, *, theme: str = "Light") -> Notebook:
@@ -125,10 +125,11 @@ def _copy(folder: Path, kernel: str) -> Path:
 @pytest.fixture(scope="session")
 def practice_agent(
     control_plane: Cluster, admin: Admin, tmp_path_factory: pytest.TempPathFactory
-) -> Agent:
+) -> Iterator[Agent]:
     """An identity that may work on the practice application, and on nothing else."""
     create_application(control_plane)
-    return create_agent(control_plane, admin, NAMESPACE, tmp_path_factory.mktemp("agent"))
+    yield create_agent(control_plane, admin, NAMESPACE, tmp_path_factory.mktemp("agent"))
+    remove_application(control_plane)
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from playwright.sync_api import expect
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from playwright.sync_api import Locator, Page
 
     from tests.browser.lab import Lab
@@ -18,8 +21,10 @@ CONTRAST: Final = Path(__file__).with_name("contrast.js")
 MARGIN: Final = 200
 """Pixels around a notebook: menus, tabs, the status bar."""
 
+SECONDS: Final = 60
+"""How long anything may take; a slow machine is no reason to fail."""
 
-expect.set_options(timeout=15_000)
+expect.set_options(timeout=SECONDS * 1_000)
 
 
 @dataclass
@@ -52,17 +57,16 @@ class Notebook:
     def open(self) -> None:
         """Load JupyterLab with this notebook and wait until its kernel is there."""
         self.load()
-        while not self._kernel_is_idle():
-            self.page.wait_for_timeout(100)
+        self._wait_for("the notebook's kernel", self._kernel_is_idle)
         # Before the page knows that, it drops a run without a word.
         idle = self.page.locator("#jp-main-statusbar").get_by_text("| Idle")
-        expect(idle).to_be_visible(timeout=30_000)
+        expect(idle).to_be_visible()
 
     def load(self) -> None:
         """Load JupyterLab with this notebook; nothing is said of a kernel."""
         where = self.path.relative_to(self.lab.root).as_posix()
         self.page.goto(f"{self.lab.url}lab/tree/{where}?token={self.lab.token}&reset")
-        expect(self.cells.first).to_be_visible(timeout=30_000)
+        expect(self.cells.first).to_be_visible()
 
     @property
     def cells(self) -> Locator:
@@ -88,7 +92,7 @@ class Notebook:
         cell.locator(".jp-InputArea-editor").click()
         self.page.keyboard.press("Control+Enter")
         done = re.compile(rf"^(?!{re.escape(before)}$)\[\d+\]:$")
-        expect(self._prompt(cell)).to_have_text(done, timeout=60_000)
+        expect(self._prompt(cell)).to_have_text(done)
 
     def field(self, label: str) -> Locator:
         """A field of the panel."""
@@ -100,22 +104,21 @@ class Notebook:
 
     def ask(self, intent: str) -> None:
         """Type an intent in the place of what stands there, and press Start."""
-        expect(self.button("Start")).to_be_enabled(timeout=30_000)
+        expect(self.button("Start")).to_be_enabled()
         self.field("Intent").fill("")
         self.field("Intent").press_sequentially(intent)
         self.button("Start").click()
 
     def press(self, name: str) -> None:
         """Press a button of the panel, once it can be pressed."""
-        expect(self.button(name)).to_be_enabled(timeout=60_000)
+        expect(self.button(name)).to_be_enabled()
         self.button(name).click()
 
     def save(self) -> None:
         """Save, and wait until the file is written."""
         written = self.path.stat().st_mtime_ns
         self.page.keyboard.press("Control+s")
-        while self.path.stat().st_mtime_ns == written:
-            self.page.wait_for_timeout(50)
+        self._wait_for("the saved file", lambda: self.path.stat().st_mtime_ns != written)
 
     def without_kernel(self) -> None:
         """Answer JupyterLab's question for a kernel with none."""
@@ -141,6 +144,14 @@ class Notebook:
         """Of all text in the panel: the lowest ratio of its brightness to what is behind it."""
         ratio, text = self.panel.evaluate(CONTRAST.read_text(encoding="utf-8"))
         return ratio, text
+
+    def _wait_for(self, what: str, condition: Callable[[], bool]) -> None:
+        """Wait for something that is not on the page, while the page lives on."""
+        deadline = time.monotonic() + SECONDS
+        while not condition():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"Not within {SECONDS} s: {what}")
+            self.page.wait_for_timeout(50)
 
     def _kernel_is_idle(self) -> bool:
         where = self.path.relative_to(self.lab.root).as_posix()

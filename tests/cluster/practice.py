@@ -83,6 +83,16 @@ def create_application(cluster: Cluster) -> None:
         _run([*kubectl, "--namespace=shop", *rollout])
 
 
+def remove_application(cluster: Cluster) -> None:
+    """Has the sample application and the mark of a practice cluster deleted; waits for nothing.
+
+    Raises:
+        ControlPlaneError: kubectl can't; with its words.
+    """
+    kubectl = [str(cluster.kubectl or "kubectl"), "--kubeconfig", str(cluster.kubeconfig)]
+    _run([*kubectl, "delete", f"--filename={_APPLICATION}", "--ignore-not-found", "--wait=false"])
+
+
 def _start(binaries: Binaries, home: Path) -> None:
     began = time.monotonic()
     stop_cluster(home)  # what an interrupted start or a restart of the machine left behind

@@ -6,13 +6,20 @@ import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any, Literal, get_origin
 
-from dotai_nb.session.events import Failed, Noted, Recorded, Refined
-from dotai_nb.session.values import Outcome, Value
+from dotai_nb.session.approval import plan_digest
+from dotai_nb.session.events import (
+    AnalysisFinished,
+    Approved,
+    ExecutionStarted,
+    Failed,
+    Noted,
+    Recorded,
+    StepChecked,
+)
+from dotai_nb.session.values import Accepted, Outcome, Value
 from tests.unit.sessions import executed_events, record, refused_step, started
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from dotai_nb.session.events import Event
 
 NASTY = (
@@ -45,23 +52,27 @@ def _poisoned(value: Any, name: str = "") -> Any:
 
 def hostile_session() -> tuple[Recorded, ...]:
     """An executed session with hostile text in every field that holds text."""
-    return record(_poisoned(event) for event in _events())
+    events = [_poisoned(event) for event in executed_events()]
+    (first, *_), steps = events, [e for e in events if isinstance(e, StepChecked)]
+    accepted = [s for s in steps if isinstance(s.evidence, Accepted)]
+    digest = plan_digest(first.fingerprint, accepted)
+    return record([*(_bound(event, digest) for event in events), Noted(message=NASTY)])
 
 
-def _events() -> Iterator[Event]:
-    yield from executed_events()
-    yield Noted(message="a torn line was cut")
+def _bound(event: Event, digest: str) -> Event:
+    match event:
+        case AnalysisFinished() | ExecutionStarted():
+            return event.model_copy(update={"digest": digest})
+        case Approved(approval=approval):
+            return Approved(approval=approval.model_copy(update={"digest": digest}))
+        case _:
+            return event
 
 
 def hostile_failure() -> tuple[Recorded, ...]:
     """A failed session with hostile words of the provider and the API server."""
     failed = Failed(outcome=Outcome.FAILED, error="ApiError", message="no", hint="wait")
     return record(_poisoned(e) for e in (started(), refused_step(), failed))
-
-
-def hostile_refinement() -> Event:
-    """Said by a person, and shown like everything else."""
-    return _poisoned(Refined(text="more"))  # type: ignore[no-any-return]
 
 
 class Elements(HTMLParser):

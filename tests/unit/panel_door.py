@@ -27,7 +27,6 @@ from dotai_nb.session.values import Approval, Outcome, Status
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from dotai_nb.errors import DotAiError
     from dotai_nb.session.session import Session
 
 
@@ -52,13 +51,11 @@ class Played:
         self.path = Path("/notebooks/operate.sessions") / "opr-1767225600000-0a1b2c3d.json"
         self.replayed = replayed
         self.busy = True
-        self.failure: DotAiError | None = None
         self._ears = [hear]
         self._pace = pace
         self._analysis = events[: ends[0] + 1]
         self._rest = [e for e in events[ends[0] + 1 :] if not isinstance(e, Approved)]
         self._last: Recorded | None = None
-        self._stop = False
         self._session: Session | None = None
         self._say(self._analysis[0])
         self._work = asyncio.ensure_future(self._play(self._analysis[1:]))
@@ -82,8 +79,8 @@ class Played:
 
     async def analysed(self) -> None:
         await asyncio.wait({self._work})
-        if self.failure:
-            raise self.failure
+        if not self._work.cancelled():
+            self._work.result()
 
     async def execute(self, on_error: str = "continue") -> None:  # noqa: ARG002 - the Protocol's
         self.busy = True
@@ -97,8 +94,9 @@ class Played:
 
     def cancel(self) -> None:
         def stop() -> None:
-            self._stop = True
             if self.session.status is Status.ANALYZING:
+                self._work.cancel()
+                self.busy = False
                 self._say(Failed(outcome=Outcome.CANCELLED, error="Cancelled", message="By ada."))
             elif self.session.status is Status.EXECUTING:
                 self._say(CancelRequested(by="ada"))
@@ -108,10 +106,6 @@ class Played:
     async def _play(self, events: Sequence[Event]) -> None:
         for event in events:
             await asyncio.sleep(self._pace)
-            if self._stop and not self.session.at_rest and self.session.execution is None:
-                break
-            if self._stop and self.session.at_rest:
-                break
             if isinstance(event, TextSaid) and self._pace:
                 await self._stream(event)
             self._say(event)
@@ -150,7 +144,7 @@ class PlayedDoor:
 
     Attributes:
         sample: what each of them plays.
-        error: what `start` raises instead; or, once started, what ends the analysis.
+        refuse: what `start` raises instead.
         given: the keyword arguments of each start.
     """
 

@@ -7,7 +7,6 @@ import subprocess
 import sys
 import threading
 import time
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -15,13 +14,13 @@ import pytest
 
 from dotai_nb import portal
 from dotai_nb.errors import ConnectionFailed, IntentError
-from dotai_nb.panel import pulse as pulses
-from dotai_nb.panel.destination import Choices
-from dotai_nb.panel.panel import Panel
-from dotai_nb.panel.pulse import Pulse
-from dotai_nb.panel.stack import Stack
 from dotai_nb.session.values import Status
 from dotai_nb.views.activity import Fragment
+from dotai_nb.widgets import pulse as pulses
+from dotai_nb.widgets.destination import Choices
+from dotai_nb.widgets.panel import Panel
+from dotai_nb.widgets.pulse import Pulse
+from dotai_nb.widgets.stack import Stack
 from tests.unit.hostile import Elements, hostile_session
 from tests.unit.panel_door import PlayedDoor
 from tests.unit.sessions import (
@@ -212,7 +211,7 @@ def test_words_are_shown_while_they_come() -> None:
 def test_everything_is_painted_on_the_packages_own_loop() -> None:
     threads: set[str] = set()
     panel = opened(PlayedDoor(executed_session()))
-    panel._notice.observe(lambda _: threads.add(threading.current_thread().name), names="value")
+    panel._body.observe(lambda _: threads.add(threading.current_thread().name), names="children")
     panel.form.start.click()
     until(lambda: threads)
     settle(panel)
@@ -278,7 +277,7 @@ def test_the_first_paint_loads_nothing_heavy(heavy: str) -> None:
     code = (
         "import sys, threading\n"
         "threading.Thread.start = lambda self: None  # what comes after the first paint\n"
-        "from dotai_nb.panel.panel import panel\n"
+        "from dotai_nb.widgets.panel import panel\n"
         "panel('do it')\n"
         "print(' '.join(sys.modules))"
     )

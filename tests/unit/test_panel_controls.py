@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from dotai_nb.panel.controls import IDLE, Controls, connecting, controls
 from dotai_nb.session.events import AnalysisFinished, Approved, ExecutionStarted, StepStarted
 from dotai_nb.session.fold import fold
 from dotai_nb.session.values import PlannedStep
+from dotai_nb.widgets.controls import IDLE, Controls, connecting, controls
 from tests.unit.sessions import (
     BEGAN,
     approval,

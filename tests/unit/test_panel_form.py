@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dotai_nb.panel.controls import IDLE, connecting
-from dotai_nb.panel.destination import Choices, sentence
-from dotai_nb.panel.form import Form
+from dotai_nb.widgets.controls import IDLE, connecting
+from dotai_nb.widgets.destination import Choices, sentence
+from dotai_nb.widgets.form import Form
 from tests.unit.panel_door import Around
 
 

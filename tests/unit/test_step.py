@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dotai_nb.cluster.evidence import in_words
+from dotai_nb.cluster.answers import in_words
 from dotai_nb.cluster.execution import said
 from dotai_nb.cluster.fields import overlap, shown, touched
 from dotai_nb.cluster.manifest import (

@@ -29,11 +29,11 @@ LEVELS = {
     "operation": 7,
     "sync": 8,
     "magics": 9,
-    "panel": 9,
+    "widgets": 9,
     "": 10,
 }
 OWNERS = {
-    "ipywidgets": "panel",
+    "ipywidgets": "widgets",
     "anthropic": "llm",
     "openai": "llm",
     "kubernetes": "cluster",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from dotai_nb.llm.conversation import Answer, Block, Text, Thinking, ToolUse
 from dotai_nb.llm.encoding import Deltas, encodable
+from dotai_nb.llm.nesting import too_deep
 from dotai_nb.session.values import Usage
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class StreamedTurn:
         """
         match event.type:
             case "message_start":
-                self._model = event.message.model
+                self._model = _word(event.message.model)
                 self._count(event.message.usage)
             case "content_block_start":
                 return self._begin(event.index, event.content_block)
@@ -80,7 +81,7 @@ class StreamedTurn:
             case "content_block_stop":
                 return self._end(self._open.pop(event.index))
             case "message_delta":
-                self._stop_reason = event.delta.stop_reason or self._stop_reason
+                self._stop_reason = _word(event.delta.stop_reason or self._stop_reason)
                 self._count(event.usage)
             case _:  # message_stop, and whatever later versions add
                 pass
@@ -107,7 +108,7 @@ class StreamedTurn:
         for ours, theirs in _TOKENS.items():
             count = getattr(usage, theirs, None)
             if count is not None:
-                self._tokens[ours] = count
+                self._tokens[ours] = int(count)
 
 
 _TOKENS = {
@@ -140,11 +141,12 @@ def _whole(opened: _Open) -> Block | None:
             text = encodable(opened.joined)
             return Text(text) if text.strip() else None
         case "thinking":
-            return Thinking(encodable(opened.joined), signature=opened.signature)
+            return Thinking(encodable(opened.joined), signature=_word(opened.signature))
         case "redacted_thinking":
-            return Thinking("", redacted=opened.start.data)
+            return Thinking("", redacted=_word(opened.start.data))
         case "tool_use":
-            return ToolUse(opened.start.id, opened.start.name, encodable(_arguments(opened)))
+            name = encodable(_word(opened.start.name))
+            return ToolUse(_word(opened.start.id), name, encodable(_arguments(opened)))
         case _:  # tools that run at the provider: we declare none
             return None
 
@@ -154,9 +156,17 @@ def _arguments(opened: _Open) -> Any:
     if not text.strip():
         return opened.start.input or {}
     try:
-        return json.loads(text, parse_constant=_refuse, parse_float=_finite)
+        value = json.loads(text, parse_constant=_refuse, parse_float=_finite)
     except (ValueError, RecursionError):
         return text
+    return text if too_deep(value) else value
+
+
+def _word(value: Any) -> str:
+    """A string, which the SDK says it is and never checks."""
+    if not isinstance(value, str):
+        raise TypeError(f"{type(value).__name__} where a string belongs")
+    return value
 
 
 def _refuse(constant: str) -> None:

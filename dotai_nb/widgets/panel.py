@@ -13,25 +13,25 @@ import ipywidgets as widgets
 from dotai_nb import portal
 from dotai_nb.cell import Cell
 from dotai_nb.errors import DotAiError
-from dotai_nb.panel import door as doors
-from dotai_nb.panel.controls import IDLE, Controls, connecting, controls
-from dotai_nb.panel.destination import Choices
-from dotai_nb.panel.form import Form
-from dotai_nb.panel.pulse import Pulse
-from dotai_nb.panel.record import Record
 from dotai_nb.views.escape import html
 from dotai_nb.views.theme import style
+from dotai_nb.widgets import door as doors
+from dotai_nb.widgets.controls import IDLE, Controls, connecting, controls
+from dotai_nb.widgets.destination import Choices
+from dotai_nb.widgets.form import Form
+from dotai_nb.widgets.pulse import Pulse
+from dotai_nb.widgets.record import Record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from concurrent.futures import Future
 
-    from dotai_nb.panel.door import Door, PanelOperation
-    from dotai_nb.panel.screen import Screen
     from dotai_nb.session.events import Recorded, TextDelta
     from dotai_nb.session.session import Session
     from dotai_nb.session.values import Approval
     from dotai_nb.settings import Settings
+    from dotai_nb.widgets.door import Door, PanelOperation
+    from dotai_nb.widgets.screen import Screen
 
 REPLAY_PACE = 1.0
 """A replay takes the time that the recorded run took, so that one sees how it came about."""
@@ -278,7 +278,7 @@ class Panel:
             self._record.show(session, replayed=operation.replayed)
 
     def _build(self) -> Screen:
-        from dotai_nb.panel.screen import Screen
+        from dotai_nb.widgets.screen import Screen
 
         screen = self._screen = Screen()
         screen.approve.on_click(self._on_approve)

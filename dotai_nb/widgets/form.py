@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
 
-from dotai_nb.panel.destination import Choices, sentence
 from dotai_nb.views.escape import html
+from dotai_nb.widgets.destination import Choices, sentence
 
 if TYPE_CHECKING:
-    from dotai_nb.panel.controls import Controls
-    from dotai_nb.panel.door import Surroundings
+    from dotai_nb.widgets.controls import Controls
+    from dotai_nb.widgets.door import Surroundings
 
 _NO_RECORDING = "None: ask the model"
 _INTENT_HINT = "What should change? For example: update my-api to v2.0 with zero downtime"

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 
 import ipywidgets as widgets
 
-from dotai_nb.panel.form import WHOLE, press
-from dotai_nb.panel.stack import Stack
 from dotai_nb.views import activity, execution, html, mermaid, proposal, words
 from dotai_nb.views.activity import Fragment
 from dotai_nb.views.escape import html as escaped
+from dotai_nb.widgets.form import WHOLE, press
+from dotai_nb.widgets.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dotai_nb.panel.controls import Controls
     from dotai_nb.session.session import Session
     from dotai_nb.session.values import Approval
+    from dotai_nb.widgets.controls import Controls
 
 
 class Screen:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from dotai_nb.panel.door import Surroundings
+    from dotai_nb.widgets.door import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
