@@ -206,8 +206,8 @@ class Facts:
 
         return html.static_bundle(self.session, replayed=self.replayed)
 
-    def _new_progress(self) -> Progress:
-        self._progress = Progress(lambda: self.session, replayed=self.replayed)
+    def _new_progress(self, *, executing: bool) -> Progress:
+        self._progress = Progress(lambda: self.session, replayed=self.replayed, executing=executing)
         return self._progress
 
 
@@ -234,7 +234,7 @@ class Operation(Facts):
             ApprovalRequired, ApprovalSpent, NotExecutable, SessionLocked, WrongCluster: nothing
                 was sent.
         """
-        await self._wait(self.begin(self._engine.execute(on_error)))
+        await self._wait(self.begin(self._engine.execute(on_error)), executing=True)
         return self
 
     async def refine(self, text: str) -> Operation:
@@ -255,10 +255,10 @@ class Operation(Facts):
         )
         return await renewed.analysed()
 
-    async def _wait(self, work: portal.Work) -> None:
+    async def _wait(self, work: portal.Work, *, executing: bool = False) -> None:
         """Await it, showing progress; whoever interrupts the waiting cancels the work."""
         waiting = asyncio.wrap_future(work.future)
-        progress = self._new_progress()
+        progress = self._new_progress(executing=executing)
         try:
             while not waiting.done():
                 await asyncio.wait({waiting}, timeout=progress.every)

@@ -22,6 +22,7 @@ class Progress:
     Args:
         session: gives the session as it stands now.
         replayed: everything comes from a file, which is marked.
+        executing: only the execution is shown; the analysis stands in an earlier cell.
 
     Attributes:
         every: seconds between looks.
@@ -29,8 +30,9 @@ class Progress:
 
     every = 0.2
 
-    def __init__(self, session: Callable[[], Session], *, replayed: bool) -> None:
+    def __init__(self, session: Callable[[], Session], *, replayed: bool, executing: bool) -> None:
         self._session = session
+        self._executing = executing
         self._replayed = replayed
         self._cell = Cell.now()
         self._count = 0
@@ -65,7 +67,8 @@ class Progress:
 
         from dotai_nb.views import html
 
-        bundle = html.static_bundle(self._session(), replayed=self._replayed)
+        show = html.execution_bundle if self._executing else html.static_bundle
+        bundle = show(self._session(), replayed=self._replayed)
         if self._display is None:
             self._display = display(bundle, raw=True, display_id=True)
         else:

@@ -33,7 +33,7 @@ class Operation(Facts):
 
     def execute(self, on_error: OnError = "continue") -> Operation:
         """As `dotai_nb.Operation.execute`, blocking."""
-        self._wait(self.begin(self._engine.execute(on_error)))
+        self._wait(self.begin(self._engine.execute(on_error)), executing=True)
         return self
 
     def refine(self, text: str) -> Operation:
@@ -53,9 +53,9 @@ class Operation(Facts):
             settings=self._settings,
         )
 
-    def _wait(self, work: portal.Work) -> None:
+    def _wait(self, work: portal.Work, *, executing: bool = False) -> None:
         """Block until it is done; Interrupt cancels it, and waits until it has let go."""
-        progress = self._new_progress()
+        progress = self._new_progress(executing=executing)
         try:
             while not wait([work.future], timeout=progress.every).done:
                 progress.update()

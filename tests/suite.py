@@ -21,7 +21,7 @@ PARTS: tuple[tuple[str, list[str]], ...] = (
     ("unit, wire and cluster tests", ["-m", "pytest", "-q"]),
     ("a browser", ["-m", "tests.browser.chromium"]),
     ("notebooks without a screen", ["-m", "pytest", "-q", "--nbmake", "notebooks"]),
-    ("JupyterLab in Chromium", ["-m", "pytest", "-q", "tests/browser", "-p", "no:asyncio"]),
+    ("JupyterLab in Chromium", ["-m", "pytest", "-q", "tests/browser"]),
 )
 
 

@@ -265,6 +265,10 @@ class Approval(Value):
     approved_at: datetime
     expires_at: datetime
 
+    def __repr__(self) -> str:
+        until = f"{self.expires_at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"<Approval of plan {self.digest[:12]} by {self.by} ({self.how}), until {until}>"
+
 
 class ResultKind(StrEnum):
     """What came of a step."""

@@ -71,6 +71,10 @@ def _fragments(session: Session) -> Iterator[Fragment]:
     yield from proposal.overview(session)
     yield from proposal.differences(session)
     yield from proposal.consequences(session, copy_button=False)
+    yield from _executed(session)
+
+
+def _executed(session: Session) -> Iterator[Fragment]:
     yield from execution.results(session)
     yield from execution.rollouts(session)
     yield from activity.log(session, "validate")
@@ -84,6 +88,15 @@ def static_bundle(session: Session, *, replayed: bool = False) -> dict[str, str]
         "text/html": f'{style()}<div class="dn">{page(session, replayed=replayed)}</div>',
         "text/markdown": markdown.report(session, replayed=replayed),
         "text/plain": markdown.plain(session, replayed=replayed),
+    }
+
+
+def execution_bundle(session: Session, *, replayed: bool = False) -> dict[str, str]:
+    """The execution alone, for a cell that comes after the one with the analysis."""
+    body = "".join(fragment.html for fragment in _executed(session))
+    head = f"{activity.status_line(session)}{banner(session, replayed=replayed)}"
+    return static_bundle(session, replayed=replayed) | {
+        "text/html": f'{style()}<div class="dn">{head}{body}</div>'
     }
 
 

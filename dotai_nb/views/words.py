@@ -32,7 +32,7 @@ STATUS: Mapping[Status, str] = {
 }
 
 OUTCOME: Mapping[Outcome, str] = {
-    Outcome.PROPOSAL: "Proposal ready for review",
+    Outcome.PROPOSAL: "Proposal",
     Outcome.NO_CHANGE_NEEDED: "No change needed",
     Outcome.BLOCKED_BY_POLICY: "Blocked by policy",
     Outcome.NEEDS_CLARIFICATION: "Needs clarification",
@@ -49,6 +49,8 @@ def headline(session: Session) -> str:
     """The session's state in two or three words."""
     if session.status is Status.EXECUTING and session.cancelled:
         return "Cancelling"
+    if session.status is Status.ANALYSIS_COMPLETE and session.outcome is Outcome.PROPOSAL:
+        return "Proposal ready for review"
     if session.status in (Status.ANALYSIS_COMPLETE, Status.FAILED) and session.outcome:
         return OUTCOME[session.outcome]
     return STATUS[session.status]

@@ -105,8 +105,21 @@ class Garbage:
         roll = self._random.random()
         if roll < 0.15:
             return self.value()
+        if name == "propose" and roll < 0.5:
+            return self.proposal()
         shape = SHAPES.get(name, {})
-        return shape if roll < 0.3 else self.changed(shape)
+        return shape if roll < 0.6 else self.changed(shape)
+
+    def proposal(self) -> Any:
+        """Well formed; what it names may be there or not."""
+        count = self._random.choice((0, 1, 1, 2, 3))
+        numbers = [self._random.choice((0, 1, 2, 2, 3, 3, 4, 4, 5)) for _ in range(count)]
+        calls = [self._random.choice((0, 1, 1, 1, 2, 3))]
+        return {
+            **SHAPES["propose"],
+            "steps": [{"step": number, "reason": "r"} for number in numbers],
+            "observations": [{"text": "t", "calls": calls}],
+        }
 
     def block(self) -> Block:
         roll = self._random.random()
@@ -114,10 +127,10 @@ class Garbage:
             return Text(self._random.choice(WORDS) + ".")
         if roll < 0.25:
             return Thinking(self._random.choice(WORDS), signature="sig")
-        names = ("propose", "propose", "propose", *SHAPES, *TOOLS, *WORDS)
+        names = ("propose",) * 12 + (*SHAPES, *TOOLS, *WORDS)
         name = self._random.choice(names)
         # Now and then an id comes again, as from servers that count anew in every turn.
-        self._calls += self._random.random() > 0.03
+        self._calls += self._random.random() > 0.01
         arguments = self.arguments(name)
         if self._random.random() < 0.05:
             arguments = {"manifest": self.nested(), "steps": self.nested()}
@@ -125,7 +138,8 @@ class Garbage:
 
     def turn(self) -> Answer:
         blocks = tuple(self.block() for _ in range(self._random.randrange(4)))
-        stop = self._random.choice(("tool_use", "end_turn", "max_tokens", "refusal", ""))
+        stops = ("tool_use", "tool_use", "end_turn", "max_tokens", "pause_turn", "")
+        stop = "refusal" if self._random.random() < 0.05 else self._random.choice(stops)
         return Answer(blocks, stop, "garbage", Usage(output=1))
 
 

@@ -184,3 +184,11 @@ def test_read_only_access_is_told() -> None:
     session = fold(proposal_session())
     read = replace(session, started=session.started.model_copy(update={"access": "read"}))
     assert "read only" in html.facts(read)
+
+
+def test_the_execution_alone_leaves_the_analysis_to_the_cell_before() -> None:
+    shown = html.execution_bundle(fold(executed_session()))["text/html"]
+    assert "passed" in shown
+    assert "What hangs on it" not in shown
+    assert "Observations" not in shown
+    assert "REPLAY" in html.execution_bundle(fold(executed_session()), replayed=True)["text/html"]
