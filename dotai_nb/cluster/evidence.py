@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, assert_never
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from dotai_nb.cluster.dependents import dependents_of
 from dotai_nb.cluster.difference import difference, normalised, same
@@ -26,13 +27,19 @@ from dotai_nb.errors import ApiError
 from dotai_nb.session.values import Accepted, Action, NotAllowed, Refused
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Sequence
 
     from dotai_nb.cluster.connection import Connection
     from dotai_nb.cluster.request import Reply
     from dotai_nb.session.canonical import JsonObject
     from dotai_nb.session.events import StepChecked
     from dotai_nb.session.values import Evidence, ObjectRef, Step
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+LOOKS = 5
+"""How often an object and its dry run are asked for together, until both are of one moment."""
 
 _FORBIDDEN = 403
 # Authorization says who can't do what (apiserver's `forbiddenMessage`), RBAC who can't give away
@@ -65,8 +72,7 @@ async def check(c: Connection, step: Step, earlier: Sequence[StepChecked]) -> Ev
         ApiError: it answered with an error of its own (5xx) or is too busy (429).
     """
     try:
-        live = await look(c, step)
-        reply = await c.investigate(request_for(step, dry_run=True))
+        live, reply = await _of_one_moment(c, step)
         change = _Change(live, await _after(c, step, live, reply), reply.warnings)
         before_it = _latest(step, earlier)
         if before_it is not None:
@@ -77,6 +83,40 @@ async def check(c: Connection, step: Step, earlier: Sequence[StepChecked]) -> Ev
         return await _accepted(c, step, change)
     except ApiError as error:
         return _answered(error)
+
+
+async def _of_one_moment(c: Connection, step: Step) -> tuple[JsonObject | None, Reply]:
+    """The object, and the dry run that was made of just this state of it.
+
+    Raises:
+        ApiError: 409 when the object changes faster than both can be had.
+    """
+    for _ in range(LOOKS):
+        live, reply = await _both(look(c, step), c.investigate(request_for(step, dry_run=True)))
+        if _version(live) in {"", _version(reply.body)} or step.action is Action.DELETE:
+            return live, reply
+    raise ApiError(
+        f"{step.target} changes all the time; no dry run was made of what was read just before.",
+        code=409,
+        reason="Conflict",
+        hint="Check the step again once the object has settled.",
+    )
+
+
+def _version(obj: Any) -> str:
+    """The resourceVersion; a dry run's answer has that of the object it was made of."""
+    metadata = obj.get("metadata") if isinstance(obj, dict) else None
+    return str((metadata or {}).get("resourceVersion", ""))
+
+
+async def _both(looking: Awaitable[A], trying: Awaitable[B]) -> tuple[A, B]:
+    """Both at once, for one's time; the first one's error comes first."""
+    looked, tried = await asyncio.gather(looking, trying, return_exceptions=True)
+    if isinstance(looked, BaseException):
+        raise looked
+    if isinstance(tried, BaseException):
+        raise tried
+    return looked, tried
 
 
 async def look(c: Connection, step: Step) -> JsonObject | None:
@@ -130,8 +170,8 @@ async def _accepted(c: Connection, step: Step, change: _Change) -> Evidence:
             message=f"What would change of {step.target} is never shown, so it can't be reviewed.",
         )
     return Accepted(
-        before=old,
-        after=new,
+        before=_unmanaged(old),
+        after=_unmanaged(new),
         diff=diff,
         uid=metadata.get("uid", ""),
         resource_version=metadata.get("resourceVersion", ""),
@@ -147,6 +187,14 @@ def _redacted(
     if before is not None and after is not None:
         return redact_change(before, after)
     return (redact(before) if before else None, redact(after) if after else None)
+
+
+def _unmanaged(obj: JsonObject | None) -> JsonObject | None:
+    """Without managedFields: a third of an object, told already as `conflicts`."""
+    if obj is None or "managedFields" not in obj.get("metadata", {}):
+        return obj
+    metadata = {k: v for k, v in obj["metadata"].items() if k != "managedFields"}
+    return {**obj, "metadata": metadata}
 
 
 def _identity(ref: ObjectRef) -> tuple[str, str, str, str]:

@@ -155,7 +155,7 @@ class _Run:
             return self.ended(ResultKind.UNKNOWN, "Cancelled before the server answered.")
         match error := sending.exception():
             case None:
-                return self.ended(ResultKind.SUCCEEDED)
+                return self.ended(ResultKind.SUCCEEDED, code=sending.result().code)
             case ApiError():
                 return self.ended(ResultKind.FAILED, error.message, code=error.code)
             case ClusterError() if not isinstance(error, OutcomeUnknown):

@@ -98,3 +98,23 @@ def test_a_step_can_not_stand_without_the_one_it_was_checked_on() -> None:
     both = proposal(steps=[{"step": 2, "reason": "x"}, {"step": 5, "reason": "y"}])
     assert [s.step for s in analysis(both, session, set()).steps] == [2, 5]
     assert [s.step for s in analysis(alone, session, {2}).steps] == [5]
+
+
+def test_another_version_of_an_object_is_the_same_object() -> None:
+    before = analysing()
+    second = sample.update_step()
+    target = second.step.target.model_copy(update={"version": "v1beta1"})
+    step = second.step.model_copy(update={"number": 5, "target": target})
+    again = second.model_copy(update={"step": step})
+    session = fold(
+        sample.record([*(r.event for r in sample.proposal_session()[: before.count]), again])
+    )
+    with pytest.raises(Unfounded, match="step 2 leaves"):
+        analysis(proposal(steps=[{"step": 5, "reason": "x"}]), session, set())
+
+
+def test_the_servers_words_stay_inside_their_marks() -> None:
+    said = refusal(proposal(steps=[{"step": 1, "reason": "x"}]))
+    inside, _, behind = said.partition("</cluster-data>")
+    assert "unknown field" in inside
+    assert "unknown field" not in behind

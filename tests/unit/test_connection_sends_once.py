@@ -142,6 +142,8 @@ async def test_a_read_is_not_redirected_either() -> None:
         (answer(504, status(504, "Timeout", "Timeout: slow")), OutcomeUnknown),
         (answer(502, b"<h1>Bad Gateway</h1>", media="text/html"), OutcomeUnknown),
         (answer(503, b"no backend", media="text/plain"), OutcomeUnknown),
+        (answer(500, b"<h1>Oops</h1>", media="text/html"), OutcomeUnknown),
+        (answer(520, b"unknown", media="text/plain"), OutcomeUnknown),
         (answer(503, status(503, "ServiceUnavailable", "starting")), ApiError),
         (answer(200, b"<form>Log in</form>", media="text/html"), OutcomeUnknown),
         (answer(401, status(401, "Unauthorized", "who?")), CredentialsRejected),

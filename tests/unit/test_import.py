@@ -27,8 +27,10 @@ def test_every_public_name_can_be_imported() -> None:
         [
             sys.executable,
             "-c",
-            ("import dotai_nb\nfor name in dotai_nb.__all__: getattr(dotai_nb, name)\n"
-            "import dotai_nb.widgets.panel\nassert callable(dotai_nb.panel)"),
+            (
+                "import dotai_nb\nfor name in dotai_nb.__all__: getattr(dotai_nb, name)\n"
+                "import dotai_nb.widgets.panel\nassert callable(dotai_nb.panel)"
+            ),
         ],
         capture_output=True,
         text=True,

@@ -110,3 +110,15 @@ def test_every_placeholder_is_known_again_anywhere() -> None:
         assert holds_placeholder({"a": [{"b": f"x {mark}"}]})
         assert holds_placeholder({mark: 1})
     assert not holds_placeholder({"a": "«other»", "b": ["redacted"]})
+
+
+def test_other_tools_copies_of_a_secrets_manifest_are_hidden() -> None:
+    original = secret(password=CANARY)
+    notes = {
+        "kapp.k14s.io/original": json.dumps(original),
+        "objectset.rio.cattle.io/applied": CANARY,
+        "someone.example/state": f' {{"data": "{CANARY}"}}',
+    }
+    shown = redact({**original, "metadata": {"name": "s", "annotations": {**notes, "team": "a"}}})
+    assert CANARY not in json.dumps(shown)
+    assert shown["metadata"]["annotations"]["team"] == "a"

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dotai_nb.cluster.answers import in_words
+from dotai_nb.cluster.difference import pointer
 from dotai_nb.cluster.execution import said
 from dotai_nb.cluster.fields import overlap, shown, touched
 from dotai_nb.cluster.manifest import (
@@ -19,6 +20,7 @@ from dotai_nb.cluster.manifest import (
     containers_of,
 )
 from dotai_nb.cluster.ownership import owners
+from dotai_nb.cluster.redaction import LAST_APPLIED
 from dotai_nb.cluster.request import JSON_PATCH
 from dotai_nb.errors import StepRefused
 from dotai_nb.session.values import Action, ObjectRef, Step
@@ -122,6 +124,30 @@ def test_values_of_a_secret_are_refused_and_those_of_a_configmap_are_not(body: A
         check_body(ref("Secret", ""), body)
 
     check_body(ref("ConfigMap", ""), body)
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"spec": {}, "status": {"phase": "x"}}, "set the status"),
+        ([{"op": "add", "path": "/status/phase", "value": "x"}], "set the status"),
+        ([{"op": "replace", "path": "", "value": {"status": {}}}], "set the status"),
+        ({"metadata": {"annotations": {LAST_APPLIED: "{}"}}}, "kubectl keeps for itself"),
+        ({"metadata": {"annotations": {LAST_APPLIED: None}}}, "kubectl keeps for itself"),
+        (
+            [{"op": "remove", "path": pointer(["metadata", "annotations", LAST_APPLIED])}],
+            "kubectl keeps for itself",
+        ),
+    ],
+)
+def test_what_no_review_shows_is_refused(body: Any, message: str) -> None:
+    with pytest.raises(StepRefused, match=message):
+        check_body(ref("Deployment", "apps"), body)
+
+
+def test_a_directive_that_takes_a_secrets_values_away_unnamed_is_refused() -> None:
+    with pytest.raises(StepRefused, match="Secret values never pass"):
+        check_body(ref("Secret", ""), {"$patch": "replace", "metadata": {"labels": {}}})
 
 
 def test_a_secrets_labels_may_change() -> None:

@@ -14,7 +14,17 @@ from dotai_nb.errors import ModelRejected, ModelStreamCut, ModelUnavailable
 from dotai_nb.llm.anthropic import AnthropicModel
 from dotai_nb.llm.conversation import Text
 from tests.wire.listening import ASKED, KEY, Heard, Waits, model, settings
-from tests.wire.provider import Refusal, Streamed, begun, failing, provider, said, text
+from tests.wire.provider import (
+    Refusal,
+    Streamed,
+    begun,
+    block,
+    ended,
+    failing,
+    provider,
+    said,
+    text,
+)  # fmt: skip
 
 BUSY = Refusal(529, "overloaded_error", "Overloaded")
 LIMITED = Refusal(429, "rate_limit_error", "Slow down.", {"retry-after": "7"})
@@ -129,8 +139,22 @@ async def test_a_stream_cut_in_its_middle_is_asked_for_again_and_its_blocks_are_
         [begun(), "event: content_block_start\ndata: {}\n\n"],
         [begun(), 'event: content_block_stop\ndata: {"type":"content_block_stop","index":9}\n\n'],
         ["<html>Please log in</html>"],
+        [begun(), *block(0, {"type": "tool_use", "id": "t", "name": None, "input": {}})],
+        [begun(), *block(0, {"type": "tool_use", "id": 7, "name": "n", "input": {}})],
+        [begun(), *ended(stop_reason=7)],  # type: ignore[arg-type]
     ],
-    ids=["open block", "start", "nothing", "bad json", "no fields", "no such block", "html"],
+    ids=[
+        "open block",
+        "start",
+        "nothing",
+        "bad json",
+        "no fields",
+        "no such block",
+        "html",
+        "no name",
+        "no id",
+        "no reason",
+    ],
 )
 async def test_a_stream_that_ends_early_or_is_garbage_is_never_taken_for_a_turn(
     parts: list[dict[str, object] | str],
