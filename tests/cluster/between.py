@@ -13,7 +13,7 @@ from aiohttp import web
 from tests.cluster.controlplane.kubeconfig import Endpoint, write_kubeconfig
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from tests.cluster.controlplane.plane import Cluster
@@ -27,6 +27,8 @@ class Between:
         answers: `given`, `held` until `release` is set, or `lost`: the connection is closed.
         written: set when the API server has answered a write that is no dry run.
         writes: how many such writes came through.
+        reads: how many reads were answered.
+        disturb: awaited once, before a dry run goes on to the API server.
     """
 
     def __init__(self) -> None:
@@ -34,16 +36,22 @@ class Between:
         self.release = asyncio.Event()
         self.written = asyncio.Event()
         self.writes = 0
+        self.reads = 0
+        self.disturb: Callable[[], Awaitable[None]] | None = None
 
     async def forward(self, request: web.Request, session: aiohttp.ClientSession) -> web.Response:
         """Pass a request on, and its answer back."""
         headers = {k: v for k, v in request.headers.items() if k.lower() not in _OF_A_CONNECTION}
         body = await request.read()
+        if "dryRun" in request.query and self.disturb is not None:
+            disturb, self.disturb = self.disturb, None
+            await disturb()
         async with session.request(
             request.method, request.raw_path, headers=headers, data=body or None
         ) as answer:
             content = await answer.read()
             status, content_type = answer.status, answer.headers.get("Content-Type", "")
+        self.reads += request.method == "GET"
         if request.method not in {"GET", "POST"} and "dryRun" not in request.query:
             self.writes += 1
             self.written.set()

@@ -11,12 +11,15 @@ import pytest
 from kubernetes.client.exceptions import NotFoundException
 
 from dotai_nb.cluster.difference import apply_patch, normalised
+from dotai_nb.cluster.evidence import check
 from dotai_nb.errors import StepRefused
 from dotai_nb.session.values import Accepted, Evidence, NotAllowed, Refused
-from tests.cluster.steps import checked, comparable, connected, run
+from tests.cluster.between import between
+from tests.cluster.steps import build, checked, comparable, connected, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.cluster.admin import Admin
     from tests.cluster.controlplane.audit import AuditRecord
@@ -526,3 +529,30 @@ def definition(group: str) -> dict[str, Any]:
         "metadata": {"name": f"widgets.{group}"},
         "spec": {"group": group, "names": names, "scope": "Namespaced", "versions": [version]},
     }
+
+
+async def test_before_is_the_very_state_that_the_dry_run_was_made_of(
+    agent: Agent, admin: Admin, deployment: DeploymentFactory, control_plane: Cluster,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    deployment()
+    async with (
+        between(control_plane, agent, tmp_path) as (proxy, kubeconfig),
+        connected(kubeconfig) as c,
+    ):
+        step = await build(c, "label", agent.namespace, changes={"tier": "front"})
+        await check(c, step, ())  # from now on the first read is the look
+        seen = proxy.reads
+
+        async def change_what_was_read() -> None:
+            while proxy.reads == seen:
+                await asyncio.sleep(0.01)
+            changed = {"metadata": {"labels": {"color": "blue"}}}
+            admin.patch("apps/v1", "Deployment", "my-api", agent.namespace, changed)
+
+        proxy.disturb = change_what_was_read
+        evidence = accepted(await check(c, step, ()))
+
+    assert evidence.before is not None
+    assert evidence.before["metadata"]["labels"]["color"] == "blue"
+    assert evidence.diff == ({"op": "add", "path": "/metadata/labels/tier", "value": "front"},)
