@@ -18,7 +18,7 @@ from dotai_nb.cluster.fields import (
     touched,
 )
 from dotai_nb.cluster.ownership import owners
-from dotai_nb.cluster.place import WRITE_QUERY
+from dotai_nb.cluster.place import WRITE_QUERY, missing
 from dotai_nb.cluster.reading import fetch
 from dotai_nb.cluster.redaction import holds_placeholder, redact, redact_change
 from dotai_nb.cluster.request import JSON_PATCH, Request, request_for
@@ -41,7 +41,7 @@ B = TypeVar("B")
 LOOKS = 5
 """How often an object and its dry run are asked for together, until both are of one moment."""
 
-_FORBIDDEN = 403
+_FORBIDDEN, _NOT_FOUND = 403, 404
 # Authorization says who can't do what (apiserver's `forbiddenMessage`), RBAC who can't give away
 # what; any other 403 is a quota's or an admission policy's, which another request may satisfy.
 _NO_PERMISSION = re.compile(
@@ -69,7 +69,8 @@ async def check(c: Connection, step: Step, earlier: Sequence[StepChecked]) -> Ev
 
     Raises:
         ConnectionFailed, CredentialsRejected, RequestRefused: the server was not asked.
-        ApiError: it answered with an error of its own (5xx) or is too busy (429).
+        ApiError: it answered with an error of its own (5xx), is too busy (429), or has no such
+            object (404).
     """
     try:
         live, reply = await _of_one_moment(c, step)
@@ -82,6 +83,8 @@ async def check(c: Connection, step: Step, earlier: Sequence[StepChecked]) -> Ev
             change = await _together(c, step, _chain(before_it, earlier), change)
         return await _accepted(c, step, change)
     except ApiError as error:
+        if error.code == _NOT_FOUND and step.action is not Action.CREATE:
+            raise missing(step.target) from error
         return _answered(error)
 
 

@@ -28,7 +28,8 @@ class Place:
     """An object that a step is about.
 
     Attributes:
-        live: the object now; None if there is none, empty where it may not be read.
+        live: the object now; None if there is none, empty where it may not be read or was not
+            looked at.
     """
 
     type: ResourceType
@@ -80,21 +81,19 @@ class Place:
         )
 
 
-async def find(c: Connection, type_: ResourceType, name: str, namespace: str) -> Place:
-    """The place of an object of that name, whether it is there or not.
+async def named(c: Connection, resource: str, name: str, namespace: str) -> Place:
+    """The place of an object of that name, not looked at: its dry run says whether it is there.
 
-    An empty namespace is the connection's; a cluster-scoped type has none, as with kubectl's `-n`.
+    Raises:
+        ApiError: there is no such type (404).
     """
-    if not name:
-        raise StepRefused(f"No name is given for {type_.plural}.", hint="Name one object.")
-    ref = ObjectRef(
-        group=type_.group,
-        version=type_.version,
-        kind=type_.kind,
-        resource=type_.plural,
-        namespace=(namespace or c.namespace) if type_.namespaced else "",
-        name=name,
-    )
+    type_ = await c.discovery.resolve(resource)
+    return Place(type_, _ref(c, type_, name, namespace), {})
+
+
+async def find(c: Connection, type_: ResourceType, name: str, namespace: str) -> Place:
+    """The place of an object of that name, whether it is there or not."""
+    ref = _ref(c, type_, name, namespace)
     return Place(type_, ref, await _live(c, ref))
 
 
@@ -106,15 +105,34 @@ async def existing(c: Connection, resource: str, name: str, namespace: str) -> P
     """
     place = await find(c, await c.discovery.resolve(resource), name, namespace)
     if place.live is None:
-        where = f" in namespace {place.ref.namespace}" if place.ref.namespace else ""
-        raise ApiError(
-            f'{place.ref.resource} "{name}" not found{where}.',
-            code=404,
-            reason="NotFound",
-            hint="See what there is with kubectl_get; where an earlier step creates it, put the "
-            "change into that step's manifest.",
-        )
+        raise missing(place.ref)
     return place
+
+
+def missing(ref: ObjectRef) -> ApiError:
+    """There is no such object, and what to do about it."""
+    where = f" in namespace {ref.namespace}" if ref.namespace else ""
+    return ApiError(
+        f'{ref.resource} "{ref.name}" not found{where}.',
+        code=404,
+        reason="NotFound",
+        hint="See what there is with kubectl_get; where an earlier step creates it, put the "
+        "change into that step's manifest.",
+    )
+
+
+def _ref(c: Connection, type_: ResourceType, name: str, namespace: str) -> ObjectRef:
+    """An empty namespace is the connection's; a cluster-scoped type has none, as with `-n`."""
+    if not name:
+        raise StepRefused(f"No name is given for {type_.plural}.", hint="Name one object.")
+    return ObjectRef(
+        group=type_.group,
+        version=type_.version,
+        kind=type_.kind,
+        resource=type_.plural,
+        namespace=(namespace or c.namespace) if type_.namespaced else "",
+        name=name,
+    )
 
 
 async def _live(c: Connection, ref: ObjectRef) -> JsonObject | None:

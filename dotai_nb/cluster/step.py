@@ -26,7 +26,7 @@ from dotai_nb.cluster.manifest import (
     containers_of,
     nested,
 )
-from dotai_nb.cluster.place import FIELD_MANAGER, Place, existing, find
+from dotai_nb.cluster.place import FIELD_MANAGER, Place, existing, find, named
 from dotai_nb.cluster.request import JSON_PATCH
 from dotai_nb.errors import StepRefused
 from dotai_nb.session.values import Action
@@ -57,7 +57,7 @@ async def build_patch(
     patch_type: PatchType,
 ) -> Step:
     """`kubectl patch`; custom resources take `merge` and `json` only."""
-    place = await existing(c, resource, name, namespace)
+    place = await named(c, resource, name, namespace)
     if patch_type == "strategic" and place.ref.group not in BUILT_IN_GROUPS:
         raise StepRefused(
             f"{place.ref} is a custom resource, which takes no strategic merge patch.",
@@ -104,7 +104,7 @@ async def build_delete(
     propagation: Propagation = "background",
 ) -> Step:
     """`kubectl delete`; what the object owns goes too, unless orphaned."""
-    place = await existing(c, resource, name, namespace)
+    place = await named(c, resource, name, namespace)
     options = {
         "apiVersion": "v1",
         "kind": "DeleteOptions",
@@ -157,7 +157,7 @@ async def build_scale(
     replicas: int,
 ) -> Step:
     """`kubectl scale`: through the scale subresource, which custom resources may have too."""
-    place = await existing(c, resource, name, namespace)
+    place = await named(c, resource, name, namespace)
     if "scale" not in place.type.subresources:
         raise StepRefused(f"{place.ref} can't be scaled.", hint="Scale the workload it belongs to.")
     if replicas < 0:
@@ -214,7 +214,7 @@ async def build_label(
     changes: dict[str, str | None],
 ) -> Step:
     """`kubectl label --overwrite`; None removes a label."""
-    place = await existing(c, resource, name, namespace)
+    place = await named(c, resource, name, namespace)
     argv, body = _of_metadata(place, "label", "labels", changes)
     return place.step(number, call_id, argv, body=body, content_type=MERGE_PATCH)
 
@@ -230,7 +230,7 @@ async def build_annotate(
     changes: dict[str, str | None],
 ) -> Step:
     """`kubectl annotate --overwrite`; None removes an annotation."""
-    place = await existing(c, resource, name, namespace)
+    place = await named(c, resource, name, namespace)
     argv, body = _of_metadata(place, "annotate", "annotations", changes)
     return place.step(number, call_id, argv, body=body, content_type=MERGE_PATCH)
 

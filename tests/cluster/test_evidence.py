@@ -12,7 +12,7 @@ from kubernetes.client.exceptions import NotFoundException
 
 from dotai_nb.cluster.difference import apply_patch, normalised
 from dotai_nb.cluster.evidence import check
-from dotai_nb.errors import StepRefused
+from dotai_nb.errors import ApiError, StepRefused
 from dotai_nb.session.values import Accepted, Evidence, NotAllowed, Refused
 from tests.cluster.between import between
 from tests.cluster.steps import build, checked, comparable, connected, run
@@ -556,3 +556,16 @@ async def test_before_is_the_very_state_that_the_dry_run_was_made_of(
     assert evidence.before is not None
     assert evidence.before["metadata"]["labels"]["color"] == "blue"
     assert evidence.diff == ({"op": "add", "path": "/metadata/labels/tier", "value": "front"},)
+
+
+@pytest.mark.parametrize(
+    ("change", "arguments"),
+    [("scale", {"replicas": 1}), ("delete", {}), ("label", {"changes": {"a": "b"}})],
+)
+async def test_an_object_that_is_not_there_makes_no_evidence(
+    change: str, arguments: dict[str, Any], agent: Agent
+) -> None:
+    async with connected(agent.kubeconfig) as c:
+        with pytest.raises(ApiError, match='deployments "nobody" not found in namespace') as caught:
+            await checked(c, change, agent.namespace, name="nobody", **arguments)
+    assert "kubectl_get" in caught.value.hint

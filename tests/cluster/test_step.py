@@ -190,7 +190,6 @@ async def test_a_cluster_scoped_object_needs_no_namespace(
 @pytest.mark.parametrize(
     ("change", "arguments", "message"),
     [
-        ("scale", {"name": "nobody", "replicas": 1}, 'deployments "nobody" not found in namespace'),
         ("scale", {"resource": "deplyoment", "replicas": 1}, "Did you mean"),
         ("set_image", {"images": {"db": "x"}}, "Its containers are setup, my-api"),
         ("rollout", {"action": "undo", "to_revision": 9}, "Its revisions are 1, 2"),
