@@ -86,12 +86,10 @@ def _changes(session: Session, entry: Recorded) -> dict[str, Any]:  # noqa: C901
                 "tools": (*session.tools, ToolCall(event)),
             }
         case TurnFinished():
-            *rest, last = session.turns
-            return {"turns": (*rest, replace(last, finished=event))}
+            return {"turns": _with_last(session, replace(session.turns[-1], finished=event))}
         case ModelRetried():
-            *rest, last = session.turns
             return {
-                "turns": (*rest, replace(last, blocks=())),
+                "turns": _with_last(session, replace(session.turns[-1], blocks=())),
                 "tools": tuple(t for t in session.tools if t.called.turn != event.turn),
                 "retries": (*session.retries, event),
             }
@@ -153,8 +151,12 @@ def _changes(session: Session, entry: Recorded) -> dict[str, Any]:  # noqa: C901
 
 
 def _with_block(session: Session, block: Block) -> tuple[Turn, ...]:
-    *rest, last = session.turns
-    return (*rest, replace(last, blocks=(*last.blocks, block)))
+    last = session.turns[-1]
+    return _with_last(session, replace(last, blocks=(*last.blocks, block)))
+
+
+def _with_last(session: Session, last: Turn) -> tuple[Turn, ...]:
+    return (*session.turns[:-1], last)
 
 
 def _position(session: Session, call_id: str) -> int | None:
@@ -166,11 +168,11 @@ def _position(session: Session, call_id: str) -> int | None:
 
 
 def _with_tool(session: Session, call_id: str, **changes: Any) -> tuple[ToolCall, ...]:
-    tools = list(session.tools)
+    tools = session.tools
     position = _position(session, call_id)
-    if position is not None:
-        tools[position] = replace(tools[position], **changes)
-    return tuple(tools)
+    if position is None:
+        return tools
+    return (*tools[:position], replace(tools[position], **changes), *tools[position + 1 :])
 
 
 def _final(session: Session, event: VerdictReached) -> Status:
