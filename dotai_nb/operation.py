@@ -8,7 +8,7 @@ from concurrent.futures import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dotai_nb import portal
+from dotai_nb import portal, tracing
 from dotai_nb.cell import Cell
 from dotai_nb.engine import Hub, keep
 from dotai_nb.errors import SessionError
@@ -197,7 +197,7 @@ class Facts:
 
     def __repr__(self) -> str:
         outcome = f" · {self.outcome}" if self.outcome else ""
-        return f"<Operation {self.id} · {self.status}{outcome}>"
+        return f"<Operation {self.id} · {self.status}{outcome} · {self.path}>"
 
     def _repr_mimebundle_(self, **_: Any) -> dict[str, Any]:
         if self._progress is not None and self._progress.shows(self.session):
@@ -305,6 +305,8 @@ async def start(  # noqa: PLR0913 - what a person may choose
     """
     chosen = settings or Settings.from_environment()
     hub = Hub()
+    if chosen.debug:
+        hub.add(tracing.trace)
     if hear is not None:
         hub.add(hear)
     cell = Cell.now()

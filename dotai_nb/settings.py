@@ -59,8 +59,10 @@ class Settings(BaseSettings):
     prompts_dir: str = Field(
         "", alias="DOT_AI_PROMPTS_DIR", description="own templates; missing ones fall back to ours"
     )
-    web_ui_base_url: str = Field("", alias="WEB_UI_BASE_URL")
-    debug: bool = Field(False, alias="DEBUG_DOT_AI")
+    web_ui_base_url: str = Field(
+        "", alias="WEB_UI_BASE_URL", description="of the DevOps AI Toolkit; nothing here uses it"
+    )
+    debug: bool = Field(False, alias="DEBUG_DOT_AI", description="a line an event on stderr")
 
     @property
     def allowed_namespaces(self) -> frozenset[str]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,12 +18,13 @@ from dotai_nb.settings import Settings
 from tests.cluster.turns import call, conclude, propose, turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
     from dotai_nb.llm.conversation import Answer
     from tests.cluster.admin import Admin
     from tests.cluster.controlplane.audit import AuditRecord
+    from tests.cluster.controlplane.plane import Cluster
     from tests.cluster.fixtures import Agent, DeploymentFactory
     from tests.wire.fixtures import Aimock
 
@@ -70,12 +73,37 @@ def update_turns(image: str = "nginx:1.20", name: str = "my-api") -> list[Answer
     ]
 
 
+@contextmanager
+def available_replicas(cluster: Cluster, namespace: str) -> Iterator[list[int]]:
+    """Every number of available replicas of my-api that a watch sees meanwhile."""
+    seen: list[int] = []
+    watch = subprocess.Popen(
+        [
+            str(cluster.kubectl), f"--kubeconfig={cluster.kubeconfig}", f"-n={namespace}",
+            "get", "deployment", "my-api", "--watch",
+            '-o=jsonpath={.status.availableReplicas}{"\\n"}',
+        ],
+        stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert watch.stdout is not None
+    try:
+        seen.append(int(watch.stdout.readline()))
+        yield seen
+    finally:
+        watch.terminate()
+        seen += [int(line or 0) for line in watch.stdout.read().splitlines()]
+        watch.wait()
+        watch.stdout.close()
+    assert len(seen) > 1, "the watch saw the rollout"
+
+
 async def test_o1_an_image_is_updated_with_zero_downtime(
     settings: Callable[..., Settings],
     deployment: DeploymentFactory,
     admin: Admin,
     agent: Agent,
     audit: Callable[[], list[AuditRecord]],
+    control_plane: Cluster,
 ) -> None:
     before = deployment()
     op = await dotai_nb.operate(
@@ -87,7 +115,9 @@ async def test_o1_an_image_is_updated_with_zero_downtime(
     assert live["spec"] == before["spec"]
 
     op.approve(digest=op.digest[:12])
-    await op.execute()
+    with available_replicas(control_plane, agent.namespace) as available:
+        await op.execute()
+    assert min(available) >= 2
 
     assert op.status == Status.EXECUTED_SUCCESSFULLY
     assert op.session.verdict is not None
@@ -99,8 +129,6 @@ async def test_o1_an_image_is_updated_with_zero_downtime(
     expected["strategy"]["rollingUpdate"] = {"maxUnavailable": 0, "maxSurge": 1}
     assert after["spec"] == expected
     assert op.session.rollouts[-1].state == "done"
-    available = [r.ready for r in op.session.rollouts]
-    assert available, "the rollout was told"
 
     loaded = load(op.path)
     assert loaded.session.status == Status.EXECUTED_SUCCESSFULLY

@@ -74,6 +74,17 @@ async def test_a_replay_is_not_refined_and_not_played_twice() -> None:
         await op.execute()
 
 
+async def test_debug_writes_a_line_an_event_and_none_of_the_words(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DEBUG_DOT_AI", "true")
+    op = await dotai_nb.operate("x", recording="update")
+    lines = [line for line in capfd.readouterr().err.splitlines() if line.startswith("dotai_nb ")]
+    assert len(lines) == op.session.count
+    assert lines[0].endswith("#1 session_started")
+    assert "nginx" not in "".join(lines)
+
+
 def test_the_blocking_face_does_the_same() -> None:
     op = dotai_nb.sync.operate("x", recording="update")
     assert op.approve().digest == op.digest

@@ -22,6 +22,7 @@ LEVELS = {
     "views": 5,
     "portal": 1,
     "cell": 1,
+    "tracing": 3,
     "engine": 2,
     "surroundings": 6,
     "asking": 6,
