@@ -217,7 +217,7 @@ def create_agent(cluster: Cluster, admin: Admin, namespace: str, folder: Path) -
     return _identity("agent", rules, cluster, admin, namespace, folder)
 
 
-def _identity(  # noqa: PLR0917 - the fixtures it takes from its two callers
+def _identity(
     name: str, rules: list[Json], cluster: Cluster, admin: Admin, namespace: str, folder: Path
 ) -> Agent:
     """A ServiceAccount with these rules in its namespace, and a token."""

@@ -160,7 +160,7 @@ def spawned() -> Iterator[list[str]]:
     _watching[0] = False
 
 
-async def test_shell_text_is_never_executed_and_is_sent_to_the_byte(  # noqa: PLR0917 - fixtures
+async def test_shell_text_is_never_executed_and_is_sent_to_the_byte(
     settings: Callable[..., Settings],
     agent: Agent,
     admin: Admin,
@@ -315,7 +315,7 @@ async def test_a_redaction_placeholder_is_never_written_into_a_cluster(
     assert not [record for record in audit() if record.user == agent.username and record.is_write]
 
 
-async def test_a_secrets_value_never_reaches_the_model_a_file_a_log_or_an_output(  # noqa: PLR0917 - fixtures
+async def test_a_secrets_value_never_reaches_the_model_a_file_a_log_or_an_output(
     settings: Callable[..., Settings],
     agent: Agent,
     admin: Admin,
