@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import TYPE_CHECKING
 
@@ -135,6 +136,9 @@ def test_the_panel_can_be_read_on_a_dark_theme(notebook: OpenNotebook) -> None:
 
 def test_every_code_cell_runs_in_its_order(notebook: OpenNotebook) -> None:
     book = notebook()
+    cells = json.loads(book.path.read_text())["cells"]
+    # JupyterLab draws a notebook bit by bit.
+    expect(book.code).to_have_count(sum(cell["cell_type"] == "code" for cell in cells))
     for number, cell in enumerate(book.code.all(), start=1):
         book.run_cell(cell)
         expect(cell.locator(".jp-RenderedText[data-mime-type*=stderr]")).to_have_count(0)
