@@ -25,7 +25,8 @@ $(READY): pyproject.toml constraints.txt
 
 lab: $(READY) ## set up everything and open the operate notebook in JupyterLab
 	@echo "== starting JupyterLab on $(NOTEBOOK); Ctrl-C ends it"
-	@$(BIN)/jupyter lab $(LAB_FLAGS) $(if $(filter 0,$(shell id -u)),--allow-root) $(NOTEBOOK)
+	@$(BIN)/jupyter lab --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/$(NOTEBOOK) \
+		$(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_FLAGS)
 
 test: $(READY) ## set up everything and run all tests (large counts: a tenth)
 	@$(BIN)/python -m tests.suite
