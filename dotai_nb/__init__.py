@@ -13,7 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dotai_nb import sync
+    from dotai_nb import steps, sync
     from dotai_nb.errors import DotAiError
     from dotai_nb.magics import load_ipython_extension
     from dotai_nb.operation import (
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         sessions,
         start,
     )
+    from dotai_nb.planning import plan
     from dotai_nb.settings import Settings
     from dotai_nb.widgets.panel import panel
 
@@ -38,8 +39,10 @@ _HOMES = {
     "open_session": "dotai_nb.operation",
     "operate": "dotai_nb.operation",
     "panel": "dotai_nb.widgets.panel",
+    "plan": "dotai_nb.planning",
     "sessions": "dotai_nb.operation",
     "start": "dotai_nb.operation",
+    "steps": "",
     "sync": "",
 }
 
@@ -53,8 +56,10 @@ __all__ = [
     "open_session",
     "operate",
     "panel",
+    "plan",
     "sessions",
     "start",
+    "steps",
     "sync",
 ]
 

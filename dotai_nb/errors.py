@@ -20,6 +20,7 @@ Each says what happened, with which object, and what to do next.
     x CredentialsRejected 401, or a credential helper that failed
     x RequestRefused      the guard refused a request before it was sent
     x StepRefused         the arguments can't make a step
+    x PlanRefused         steps written by hand that the API server's dry run refused
     x ApiError            the API server answered with an error Status
     x WrongCluster        the fingerprint is not the one the session was pinned to
     x OutcomeUnknown      a write was sent and its answer never arrived
@@ -131,6 +132,18 @@ class RequestRefused(ClusterError):
 
 class StepRefused(ClusterError):
     """The arguments can't make a step that could be reviewed and run; nothing was asked."""
+
+
+class PlanRefused(ClusterError):
+    """Of the steps a person wrote some can't be done; nothing was changed.
+
+    Attributes:
+        refusals: a sentence a step, each with its place, the step, and the server's words.
+    """
+
+    def __init__(self, message: str, *, refusals: tuple[str, ...], hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.refusals = refusals
 
 
 class ApiError(ClusterError):

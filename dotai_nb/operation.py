@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dotai_nb import portal, tracing
 from dotai_nb.cell import Cell
 from dotai_nb.engine import Hub, keep
-from dotai_nb.errors import SessionError
+from dotai_nb.errors import NotExecutable, SessionError
 from dotai_nb.knowledge.source import NoKnowledge
 from dotai_nb.progress import Progress
 from dotai_nb.session import paths, store
@@ -26,10 +26,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dotai_nb.engine import Engine, Hear
+    from dotai_nb.session.events import SessionStarted
     from dotai_nb.session.session import Session
     from dotai_nb.session.values import Approval, Outcome
     from dotai_nb.workflow.approving import How
     from dotai_nb.workflow.execute import OnError
+    from dotai_nb.workflow.run import Run
 
 __all__ = [
     "Facts",
@@ -206,6 +208,16 @@ class Facts:
 
         return html.static_bundle(self.session, replayed=self.replayed)
 
+    def _asked(self) -> SessionStarted:
+        """What was asked of a model, so that it can be asked again."""
+        started = self.session.started
+        if started.by_hand:
+            raise NotExecutable(
+                f"{self.id} was written by hand: no model can be asked for it again.",
+                hint="Give its steps to `dotai_nb.plan` again.",
+            )
+        return started
+
     def _new_progress(self, *, executing: bool) -> Progress:
         self._progress = Progress(lambda: self.session, replayed=self.replayed, executing=executing)
         return self._progress
@@ -243,8 +255,12 @@ class Operation(Facts):
         return self
 
     async def renew(self, *, context: str = "", model: str = "") -> Operation:
-        """A new operation with this one's intent and fresh evidence; it says which it continues."""
-        started = self.session.started
+        """A new operation with this one's intent and fresh evidence; it says which it continues.
+
+        Raises:
+            NotExecutable: its steps were written by hand.
+        """
+        started = self._asked()
         renewed = await start(
             started.intent,
             namespace=started.namespace,
@@ -303,15 +319,9 @@ async def start(  # noqa: PLR0913 - what a person may choose
         IntentError, ModelKeyMissing, RecordingNotFound, ConnectionFailed, CredentialsRejected,
         SettingsError: nothing was started.
     """
-    chosen = settings or Settings.from_environment()
-    hub = Hub()
-    if chosen.debug:
-        hub.add(tracing.trace)
-    if hear is not None:
-        hub.add(hear)
-    cell = Cell.now()
-    engine = await portal.bridge(
-        _engine(
+
+    def open_engine(hub: Hub, chosen: Settings) -> Coroutine[Any, Any, Engine]:
+        return _engine(
             intent,
             hub,
             chosen,
@@ -322,11 +332,36 @@ async def start(  # noqa: PLR0913 - what a person may choose
             continues=continues,
             pace=pace,
         )
-    )
+
+    return await begun(open_engine, settings, hear)
+
+
+async def begun(
+    open_engine: Callable[[Hub, Settings], Coroutine[Any, Any, Engine]],
+    settings: Settings | None,
+    hear: Hear | None,
+) -> Operation:
+    """An operation around an engine that is opened, and set going, on the package's loop."""
+    chosen = settings or Settings.from_environment()
+    hub = Hub()
+    if chosen.debug:
+        hub.add(tracing.trace)
+    if hear is not None:
+        hub.add(hear)
+    cell = Cell.now()
+    engine = await portal.bridge(open_engine(hub, chosen))
     operation = Operation(engine, hub, chosen)
     cell.start(operation)
     operation.begin(engine.analyse())
     return operation
+
+
+def heard_by(hub: Hub, run: Run) -> Run:
+    """The run, its events told to the hub from the first on."""
+    for entry in run.journal.recorded:
+        hub(entry)
+    run.journal.subscribe(hub)
+    return run
 
 
 async def operate(  # noqa: PLR0913 - what a person may choose
@@ -405,10 +440,7 @@ async def _engine(  # noqa: PLR0913 - see start
         live=hub,
         continues=continues,
     )
-    for entry in run.journal.recorded:
-        hub(entry)
-    run.journal.subscribe(hub)
-    return run
+    return heard_by(hub, run)
 
 
 def open_session(path: str | Path) -> Operation:

@@ -10,16 +10,18 @@ from __future__ import annotations
 from concurrent.futures import wait
 from typing import TYPE_CHECKING
 
-from dotai_nb import operation, portal
+from dotai_nb import operation, planning, portal
 from dotai_nb.operation import SETTLE_SECONDS, Facts, about, sessions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from dotai_nb.settings import Settings
+    from dotai_nb.steps import Change
     from dotai_nb.workflow.execute import OnError
 
-__all__ = ["Operation", "about", "open_session", "operate", "sessions"]
+__all__ = ["Operation", "about", "open_session", "operate", "plan", "sessions"]
 
 
 class Operation(Facts):
@@ -43,7 +45,7 @@ class Operation(Facts):
 
     def renew(self, *, context: str = "", model: str = "") -> Operation:
         """As `dotai_nb.Operation.renew`, blocking."""
-        started = self.session.started
+        started = self._asked()
         return operate(
             started.intent,
             namespace=started.namespace,
@@ -90,6 +92,28 @@ def operate(  # noqa: PLR0913 - what a person may choose
             settings=settings,
         )
     )
+    return _waited(started)
+
+
+def plan(
+    steps: str | Sequence[Change | str],
+    *,
+    namespace: str = "",
+    context: str = "",
+    intent: str = "",
+    settings: Settings | None = None,
+) -> Operation:
+    """As `dotai_nb.plan`, blocking."""
+    return _waited(
+        portal.wait(
+            planning.start_plan(
+                steps, namespace=namespace, context=context, intent=intent, settings=settings
+            )
+        )
+    )
+
+
+def _waited(started: operation.Operation) -> Operation:
     ours = Operation._of(started)
     if ours._work is not None:
         ours._wait(ours._work)

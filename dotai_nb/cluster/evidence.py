@@ -226,8 +226,8 @@ def _apart(step: Step, other: StepChecked, change: _Change) -> Refused | None:
     """Why two steps on one object can't both stand; None when they change different fields."""
     numbers = f"step {other.step.number} and this change"
     way_out = (
-        f"Make one change of both, with `replaces: [{other.step.number}]`; "
-        "or leave one of them out."
+        f"Make one change of both in the place of step {other.step.number} (a tool call says "
+        f"`replaces: [{other.step.number}]`), or leave one of them out."
     )
     match other.step.action:
         case Action.CREATE | Action.DELETE:

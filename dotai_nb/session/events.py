@@ -30,12 +30,16 @@ from dotai_nb.session.values import (
 
 Purpose = Literal["investigate", "validate"]
 
+BY_HAND = "by hand"
+"""The provider of a plan that a person wrote: no model was asked."""
+
 
 class SessionStarted(Value):
     """The first event: who asks what, of which cluster, with which model.
 
     Attributes:
-        provider: `anthropic`, or `recording` for recorded turns.
+        provider: `anthropic`, `recording` for recorded turns, or `by hand` for a person's own
+            steps, which have neither endpoint nor model.
         endpoint: the URL that is sent data; empty for recorded turns.
         model: the model asked for; which one answered is in `turn_finished`.
         recording: the recording whose turns are used; empty for a live model.
@@ -69,6 +73,11 @@ class SessionStarted(Value):
     policies: tuple[str, ...] = ()
     capabilities: tuple[str, ...] = ()
     knowledge: str = Field(description="one sentence: what of the organisation was known")
+
+    @property
+    def by_hand(self) -> bool:
+        """A person wrote the steps, and no model is ever asked."""
+        return self.provider == BY_HAND
 
 
 class TurnStarted(Value):
@@ -165,11 +174,17 @@ class ToolFinished(Value):
 
 
 class StepChecked(Value):
-    """A dry run was answered: a step and its evidence."""
+    """A dry run was answered: a step and its evidence.
+
+    Attributes:
+        audit_ids: of the requests made for a step written by hand; a model's are those of its call.
+    """
 
     type: Literal["step_checked"] = "step_checked"
     step: Step
     evidence: Evidence
+    # Left out when empty: the files, and their hashes, of before this field stay what they are.
+    audit_ids: tuple[str, ...] = Field((), exclude_if=lambda ids: not ids)
 
 
 class AnalysisFinished(Value):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def banner(session: Session, *, replayed: bool) -> str:
-    """What marks a replay or recorded turns; empty for a live run."""
+    """What marks a replay, recorded turns or a person's own steps; empty for a live run."""
     marks = words.marks(session.started, replayed=replayed)
     if not marks:
         return ""

@@ -42,6 +42,7 @@ OUTCOME: Mapping[Outcome, str] = {
 }
 
 SHORT_DIGEST = 12
+BY_HAND = "written by hand: no model was asked"
 REPLAY = "REPLAY: everything here comes from a file. Nothing is sent anywhere."
 
 
@@ -177,18 +178,22 @@ def measured(tool: ToolCall) -> str:
 
 
 def marks(started: SessionStarted, *, replayed: bool) -> list[str]:
-    """What tells a replay or recorded turns apart from a live run; empty for a live one."""
+    """What tells a replay, recorded turns or a person's own steps from a live run of a model."""
     found = [REPLAY] if replayed else []
     if started.recording:
         made = "written by hand (scripted): no model made them" if started.scripted else "recorded"
         found.append(f"RECORDED TURNS: the model's turns come from “{started.recording}”, {made}.")
     elif started.scripted:
         found.append("SCRIPTED: no model made these turns.")
+    elif started.by_hand:
+        found.append(f"{BY_HAND[0].upper()}{BY_HAND[1:]}.")
     return found
 
 
 def model(started: SessionStarted) -> str:
     """Which model is asked, and where its data goes."""
+    if started.by_hand:
+        return BY_HAND
     if started.recording:
         return f"recording {started.recording}" + (" (scripted)" if started.scripted else "")
     return f"{started.model} at {started.endpoint}" if started.endpoint else started.model

@@ -144,6 +144,8 @@ def _against_refine(session: Session, *, running: bool, replayed: bool) -> str:
         return "Wait for what is running, or cancel it."
     if replayed:
         return "A replay asks no model; start a live operation to refine it."
+    if session.started.by_hand:
+        return "No model was asked: change the steps and start again."
     if session.status is not Status.ANALYSIS_COMPLETE:
         return "Only a finished analysis that was not executed can be refined."
     return ""

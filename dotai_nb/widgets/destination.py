@@ -18,12 +18,24 @@ class Choices:
     context: str = ""
     model: str = ""
     recording: str = ""
+    steps: str = ""
+
+    @property
+    def by_hand(self) -> bool:
+        """The person has written the steps: no model and no recording is used."""
+        return bool(self.steps.strip())
 
 
 def sentence(around: Surroundings | None, choices: Choices) -> str:
     """Who is sent what, before it is sent."""
     if around is None:
         return "Reading the kubeconfig and the settings…"
+    if choices.by_hand:
+        return (
+            "Your own steps are dry-run by the API server of "
+            f"{choices.context or around.current or 'the current context'}; nothing is sent to any "
+            "model."
+        )
     if choices.recording:
         return _recorded(choices.recording, choices.context)
     if not around.has_key:

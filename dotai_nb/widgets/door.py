@@ -111,18 +111,31 @@ class Door(Protocol):
         `pace` is that of a replay: 1.0 takes the time it took.
         """
 
+    async def plan(  # noqa: PLR0913 - what a person may choose
+        self,
+        steps: str,
+        *,
+        namespace: str = "",
+        context: str = "",
+        intent: str = "",
+        settings: Settings | None = None,
+        hear: Hear | None = None,
+    ) -> PanelOperation:
+        """The same with a person's own steps, as YAML text; no model is asked."""
+
     def about(self, settings: Settings | None = None) -> Surroundings:
         """What is there; quick, no network."""
 
 
 def default() -> Door:
     """The package's own door; imported late, so that the first paint does not wait for it."""
-    from dotai_nb import operation, surroundings
+    from dotai_nb import operation, planning, surroundings
 
-    return _Package(operation.start, surroundings.about)
+    return _Package(operation.start, planning.start_plan, surroundings.about)
 
 
 @dataclass(frozen=True, slots=True)
 class _Package:
     start: Any
+    plan: Any
     about: Any

@@ -1,4 +1,4 @@
-"""The fields above a panel: intent, namespace, context, model, recording; Start and Cancel."""
+"""The fields above a panel: intent, steps, namespace, context, model, recording; the buttons."""
 
 from __future__ import annotations
 
@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from dotai_nb.widgets.door import Surroundings
 
 _NO_RECORDING = "None: ask the model"
+_STEPS_HINT = """\
+apiVersion: v1
+kind: ConfigMap
+metadata:
+  name: example
+---
+# Each document is applied. When there is text here, Start plans it, and no model is asked."""
 _INTENT_HINT = "What should change? For example: update my-api to v2.0 with zero downtime"
 
 WHOLE = {"continuous_update": False}
@@ -43,11 +50,14 @@ class Form:
             widgets.Text, "Model", choices.model, placeholder="the default", **WHOLE
         )
         self.recording = _field(widgets.Dropdown, "Recording")
+        self.steps = _field(
+            widgets.Textarea, "YAML", choices.steps, placeholder=_STEPS_HINT, rows=8, **WHOLE
+        )
         self.start = widgets.Button(description="Start", button_style="primary")
         self.cancel = widgets.Button(description="Cancel", disabled=True)
         self._sentence = widgets.HTML()
         self._offer_choices()
-        for field in (self.intent, self.context, self.model, self.recording):
+        for field in (self.intent, self.context, self.model, self.recording, self.steps):
             field.observe(self._changed, names="value")
         self.recording.observe(self._recording_chosen, names="value")
         self.box = self._arranged()
@@ -62,6 +72,7 @@ class Form:
             context=self.context.value or "",
             model=self.model.value.strip(),
             recording=self.recording.value or "",
+            steps=self.steps.value,
         )
 
     def offer(self, around: Surroundings) -> None:
@@ -77,7 +88,8 @@ class Form:
         """Enable and disable; a disabled button says why when pointed at."""
         press(self.start, controls.start.against)
         press(self.cancel, controls.cancel.against)
-        for field in (self.intent, self.namespace, self.context, self.model, self.recording):
+        fields = (self.intent, self.namespace, self.context, self.model, self.recording, self.steps)
+        for field in fields:
             field.disabled = not controls.form
 
     def _offer_choices(self) -> None:
@@ -92,7 +104,8 @@ class Form:
 
     def _changed(self, _: Any) -> None:
         text = sentence(self._around, self.choices)
-        problem = self._around.problem if self._around and not self.recording.value else ""
+        replays = self.recording.value and not self.choices.by_hand
+        problem = self._around.problem if self._around and not replays else ""
         warning = f' <span class="dn-warn">{html(problem)}</span>' if problem else ""
         self._sentence.value = f'<div class="dn dn-quiet">{html(text)}{warning}</div>'
 
@@ -110,7 +123,10 @@ class Form:
         buttons.add_class("dn-buttons")
         foot = widgets.HBox([self._sentence, buttons])
         foot.add_class("dn-foot")
-        return widgets.VBox([self.intent, fields, foot])
+        # Folded as long as it is empty: most operations ask a model.
+        by_hand = widgets.Accordion([self.steps], titles=("Write steps",))
+        by_hand.selected_index = 0 if self.steps.value else None
+        return widgets.VBox([self.intent, by_hand, fields, foot])
 
 
 def press(button: widgets.Button, against: str) -> None:

@@ -46,22 +46,30 @@ def panel(  # noqa: PLR0913 - what a person may preset
     context: str = "",
     model: str = "",
     recording: str = "",
+    steps: str = "",
     operation: PanelOperation | None = None,
     settings: Settings | None = None,
 ) -> Panel:
     """A panel to run operations in; the last expression of a cell shows it.
 
     Args:
-        intent: what the field holds at first; so for the next four.
+        intent: what the field holds at first; so for the next five.
         namespace: empty for the context's own.
         context: a kubeconfig context; empty for the current one.
         model: empty for the provider's default.
         recording: name of a recording; empty for a live model.
+        steps: your own, as YAML text with one or several manifests: they are planned as they stand,
+            and no model is asked.
         operation: show this one, such as `open_session(path)`, rather than an empty panel.
         settings: in place of the environment's.
     """
     choices = Choices(
-        intent=intent, namespace=namespace, context=context, model=model, recording=recording
+        intent=intent,
+        namespace=namespace,
+        context=context,
+        model=model,
+        recording=recording,
+        steps=steps,
     )
     return Panel(choices, operation=operation, settings=settings)
 
@@ -208,8 +216,23 @@ class Panel:
             self._pulse.mark()
 
     async def _start(self, choices: Choices) -> None:
+        operation = await self._opened(choices)
+        self.operation = operation
+        self._pulse.mark()
+        await operation.analysed()
+
+    async def _opened(self, choices: Choices) -> PanelOperation:
         door = self._door or doors.default()
-        operation = await door.start(
+        if choices.by_hand:
+            return await door.plan(
+                choices.steps,
+                namespace=choices.namespace,
+                context=choices.context,
+                intent=choices.intent,
+                settings=self._settings,
+                hear=self._hear,
+            )
+        return await door.start(
             choices.intent,
             namespace=choices.namespace,
             context=choices.context,
@@ -219,9 +242,6 @@ class Panel:
             settings=self._settings,
             hear=self._hear,
         )
-        self.operation = operation
-        self._pulse.mark()
-        await operation.analysed()
 
     async def _awaited(self, work: Coroutine[Any, Any, object]) -> None:
         await work

@@ -106,7 +106,8 @@ class Screen:
         press(self.refine, controls.refine.against)
         self.more.disabled = not controls.refine.enabled
         _visible(self._actions, bool(session.planned))
-        _visible(self._refining, session.analysis is not None and session.execution is None)
+        may_refine = session.analysis is not None and session.execution is None
+        _visible(self._refining, may_refine and not session.started.by_hand)
         self._hint.value = f'<div class="dn">{_hint(session, controls, approval)}</div>'
 
 

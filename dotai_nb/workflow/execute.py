@@ -99,14 +99,18 @@ class Execution:
             )
         )
 
-    async def conclude(self, by_model: ByModel) -> None:
-        """The verdict always comes: a check that can't be made is `inconclusive`, told so."""
+    async def conclude(self, by_model: ByModel | None) -> None:
+        """The verdict always comes: a check that can't be made is `inconclusive`, told so.
+
+        Args:
+            by_model: the model's own look; None: the code's checks alone.
+        """
         self._close_steps()
         with self._connection.trail() as audit_ids:
             looked, code, summary = await self._look()
         model: VerdictKind | None = None
         analysis = self._session().analysis
-        if analysis is not None and analysis.validation_intent:
+        if by_model is not None and analysis is not None and analysis.validation_intent:
             asked = await self._unless_stopped(by_model(looked))
             model, words = asked or (VerdictKind.INCONCLUSIVE, "The model's check was stopped.")
             summary = f"{summary} {words}".strip()

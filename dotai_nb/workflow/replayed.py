@@ -135,7 +135,9 @@ class Stored(Replay):
         raise self._refusal()
 
     def _refusal(self) -> NotExecutable:
+        renewed = "`await op.renew()` starts a new one with fresh evidence that continues it."
+        by_hand = "Give its steps to `dotai_nb.plan` again, for fresh evidence and a new review."
         return NotExecutable(
             f"{self._session.id} was loaded from a file, and such a session is never executed.",
-            hint="`await op.renew()` starts a new one with fresh evidence that continues it.",
+            hint=by_hand if self._session.started.by_hand else renewed,
         )

@@ -59,6 +59,7 @@ def _said(recorded: Sequence[Recorded]) -> tuple[dict[str, Step], set[str], list
         match entry.event.type:
             case "step_checked":
                 steps[entry.event.step.number] = entry.event.step
+                looks |= set(entry.event.audit_ids)
             case "tool_finished" | "verdict_reached":
                 looks |= set(entry.event.audit_ids)
             case "approved":

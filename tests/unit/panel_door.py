@@ -165,5 +165,9 @@ class PlayedDoor:
         assert isinstance(first.event, SessionStarted)
         return Played((first, *rest), hear, pace=self.pace, replayed=self.replayed)
 
+    async def plan(self, steps: str, *, hear: Any = None, **chosen: Any) -> Played:
+        self.given.append({"steps": steps, **chosen})
+        return Played(self.sample, hear, pace=self.pace)
+
     def about(self, settings: Any = None) -> Around:  # noqa: ARG002 - the Protocol's
         return self.around

@@ -15,6 +15,7 @@ LEVELS = {
     "errors": 0,
     "settings": 1,
     "session": 2,
+    "steps": 3,
     "cluster": 3,
     "llm": 3,
     "knowledge": 4,
@@ -28,10 +29,11 @@ LEVELS = {
     "asking": 6,
     "progress": 6,
     "operation": 7,
-    "sync": 8,
-    "magics": 9,
-    "widgets": 9,
-    "": 10,
+    "planning": 8,
+    "sync": 9,
+    "magics": 10,
+    "widgets": 10,
+    "": 11,
 }
 OWNERS = {
     "ipywidgets": "widgets",
