@@ -110,8 +110,10 @@ def plain(document: Any) -> Any:
         if depth > DEEPEST:
             raise ValueError(f"it is nested deeper than {DEEPEST} levels")
         match value:
-            case None | bool() | int() | str():
+            case None | bool() | int():
                 return value
+            case str():
+                return _text(value)
             case float() if math.isfinite(value):
                 return value
             case list():
@@ -127,7 +129,17 @@ def plain(document: Any) -> Any:
 def _key(key: Any) -> str:
     if not isinstance(key, str):
         raise ValueError(f"the key {key!r} is not text: quote it")  # noqa: TRY004 - one kind here
-    return key
+    return _text(key)
+
+
+def _text(text: str) -> str:
+    """The text; what JSON escapes as a surrogate pair is one character."""
+    if text.isascii():
+        return text
+    try:
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le")
+    except UnicodeDecodeError as error:
+        raise ValueError("it holds half a surrogate pair, which is no character") from error
 
 
 def _why(error: Exception) -> str:

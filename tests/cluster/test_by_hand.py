@@ -22,6 +22,9 @@ from dotai_nb.steps import (
     Scale,
     SetImage,
 )
+from dotai_nb.widgets.destination import Choices
+from dotai_nb.widgets.panel import Panel
+from tests.unit.test_panel import settle, texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -208,7 +211,7 @@ async def test_all_refused_steps_are_told_in_the_servers_words_and_kept(
     assert typo.startswith("Step 3 (patch deploy/my-api): ")
     assert 'unknown field "spec.replcas"' in typo
     assert missing.startswith("Step 4 (label deploy/nobody): ")
-    assert 'deployments "nobody" not found' in missing
+    assert f'deployments "nobody" not found in namespace {agent.namespace}.' in missing
     assert container.startswith("Step 5 (set image deploy/my-api): ")
     assert "Its containers are my-api." in container
 
@@ -334,3 +337,31 @@ def test_the_blocking_face_plans_and_executes_too(
     op = dotai_nb.sync.plan([Label(*WEB, {"team": "a"})], settings=settings)
     op.approve(digest=op.digest)
     assert op.execute().status == Status.EXECUTED_SUCCESSFULLY
+
+
+def test_the_panel_takes_written_steps_from_start_to_verdict(
+    settings: Settings, admin: Admin, agent: Agent
+) -> None:
+    panel = Panel(Choices(steps=CONFIG_AND_SERVICE), settings=settings)
+    panel.form.start.click()
+    settle(panel)
+    assert "nothing is sent to any model" in texts(panel.widget)
+    screen = panel._screen
+    assert screen is not None, texts(panel.widget)
+    screen.approve.click()
+    settle(panel)
+    screen.execute.click()
+    settle(panel)
+    assert panel.session is not None
+    assert panel.session.status == Status.EXECUTED_SUCCESSFULLY
+    assert admin.find("v1", "Service", "front", agent.namespace) is not None
+
+
+def test_the_panel_says_which_steps_were_refused(settings: Settings) -> None:
+    panel = Panel(
+        Choices(steps="apiVersion: v1\nkind: Pood\nmetadata: {name: a}"), settings=settings
+    )
+    panel.form.start.click()
+    settle(panel)
+    assert "Step 1 (apply Pood a): " in texts(panel.widget)
+    assert not panel.form.start.disabled

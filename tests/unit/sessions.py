@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from dotai_nb.session.approval import plan_digest
 from dotai_nb.session.canonical import digest
 from dotai_nb.session.events import (
+    BY_HAND,
     AnalysisFinished,
     Approved,
     Event,
@@ -537,6 +538,27 @@ def failed_events() -> Iterator[Event]:
         hint="Wait a minute and start again.",
         request_id="req_02",
     )
+
+
+def by_hand_events() -> Iterator[Event]:
+    """A plan of one step that a person wrote."""
+    yield started(provider=BY_HAND, endpoint="", model="", prompts={}, tools="")
+    second = update_step()
+    step = second.step.model_copy(update={"number": 1, "call_id": ""})
+    checked = second.model_copy(update={"step": step, "audit_ids": ("audit-dry-1",)})
+    yield checked
+    analysis = Analysis(
+        outcome=Outcome.PROPOSAL,
+        summary="The steps were written by hand; no model was asked.",
+        steps=(PlannedStep(step=1, reason="written by hand"),),
+        risk=Risk(level=RiskLevel.LOW, reasons=("Two pods restart.",)),
+    )
+    yield AnalysisFinished(analysis=analysis, digest=plan_digest(FINGERPRINT, (checked,)))
+
+
+def by_hand_session() -> tuple[Recorded, ...]:
+    """`analysis_complete`, `proposal`: no turn, no tool call, one accepted step."""
+    return record(by_hand_events())
 
 
 def proposal_session() -> tuple[Recorded, ...]:

@@ -22,8 +22,9 @@ from dotai_nb.widgets.panel import Panel
 from dotai_nb.widgets.pulse import Pulse
 from dotai_nb.widgets.stack import Stack
 from tests.unit.hostile import Elements, hostile_session
-from tests.unit.panel_door import PlayedDoor
+from tests.unit.panel_door import Around, PlayedDoor
 from tests.unit.sessions import (
+    by_hand_session,
     clarification_session,
     executed_session,
     failed_session,
@@ -98,6 +99,27 @@ def test_start_hands_over_what_stands_in_the_fields() -> None:
             "recording": "zero-downtime",
         }.items()
     )
+
+
+def test_start_plans_the_steps_that_are_written_and_asks_no_model() -> None:
+    door = PlayedDoor(by_hand_session(), around=Around(has_key=False))
+    panel = opened(door, namespace="shop", context="staging", steps="a: 1", recording="demo")
+    panel.form.start.click()
+    settle(panel)
+    assert door.given == [
+        {
+            "steps": "a: 1",
+            "intent": "do it",
+            "namespace": "shop",
+            "context": "staging",
+            "settings": None,
+        }
+    ]
+    assert "Written by hand: no model was asked." in texts(panel.widget)
+    screen = panel._screen
+    assert screen is not None
+    assert not screen.approve.disabled
+    assert screen._refining.layout.display == "none"
 
 
 def test_from_start_to_verdict_by_the_buttons() -> None:

@@ -15,6 +15,7 @@ from dotai_nb.widgets.controls import IDLE, Controls, connecting, controls
 from tests.unit.sessions import (
     BEGAN,
     approval,
+    by_hand_session,
     clarification_session,
     executed_session,
     failed_session,
@@ -47,6 +48,7 @@ def _enabled(found: Controls) -> set[str]:
         (None, False, {"start"}),
         (fold(record([started()])), True, {"cancel"}),
         (fold(proposal_session()), False, {"start", "approve", "refine"}),
+        (fold(by_hand_session()), False, {"start", "approve"}),
         (_until(Approved), False, {"start", "execute", "refine"}),
         (_until(ExecutionStarted), True, {"cancel"}),
         (_until(StepStarted), True, {"cancel"}),

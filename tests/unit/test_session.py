@@ -611,3 +611,12 @@ class Lives(RuleBasedStateMachine):
 
 TestLives: Any = Lives.TestCase
 TestLives.settings = settings(max_examples=100, stateful_step_count=20, deadline=None)
+
+
+def test_a_checked_step_without_audit_ids_is_written_as_before_there_were_any() -> None:
+    checked = update_step()
+    assert "auditIds" not in checked.json_object()
+    named = checked.model_copy(update={"audit_ids": ("a",)})
+    assert named.json_object()["auditIds"] == ["a"]
+    for event in (checked, named):
+        assert EVENT.validate_python(event.json_object()) == event

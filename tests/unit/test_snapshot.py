@@ -10,6 +10,7 @@ from dotai_nb.session.fold import fold
 from dotai_nb.session.snapshot import document
 from dotai_nb.session.values import Analysis, NotAllowed, Outcome, PlannedStep
 from tests.unit.sessions import (
+    by_hand_session,
     clarification_session,
     executed_events,
     executed_session,
@@ -42,6 +43,7 @@ DATA = [
 SESSIONS = {
     "just started": record([started()]),
     "proposal": proposal_session(),
+    "by hand": by_hand_session(),
     "executed": executed_session(),
     "clarification": clarification_session(),
     "failed": failed_session(),

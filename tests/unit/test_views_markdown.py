@@ -11,6 +11,7 @@ from dotai_nb.session.fold import fold
 from dotai_nb.views import markdown
 from tests.unit.hostile import HIDDEN, Elements, hostile_failure, hostile_session
 from tests.unit.sessions import (
+    by_hand_session,
     clarification_session,
     executed_session,
     failed_session,
@@ -83,6 +84,13 @@ def test_a_replay_is_marked_in_every_text(view: object) -> None:
     assert callable(view)
     assert "Nothing is sent anywhere" in view(_proposal(), replayed=True)
     assert "Nothing is sent anywhere" not in view(_proposal())
+
+
+@pytest.mark.parametrize("view", [markdown.review, markdown.report, markdown.plain])
+def test_steps_written_by_hand_are_marked_at_the_top(view: object) -> None:
+    assert callable(view)
+    text = view(fold(by_hand_session()))
+    assert "Written by hand: no model was asked." in text.split("\n| ", 1)[0]
 
 
 @pytest.mark.parametrize("view", [markdown.review, markdown.report, markdown.plain])
