@@ -116,8 +116,8 @@ def missing(ref: ObjectRef) -> ApiError:
         f'{ref.resource} "{ref.name}" not found{where}.',
         code=404,
         reason="NotFound",
-        hint="See what there is; where an earlier step creates it, put the change into that step's "
-        "manifest.",
+        hint="See what there is with kubectl_get; where an earlier step creates it, put the "
+        "change into that step's manifest.",
     )
 
 
