@@ -42,6 +42,8 @@ OUTCOME: Mapping[Outcome, str] = {
 }
 
 SHORT_DIGEST = 12
+SHARED = "shared with the investigation"
+SEPARATE = "separate from the investigation"
 REPLAY = "REPLAY: everything here comes from a file. Nothing is sent anywhere."
 
 
@@ -185,6 +187,11 @@ def marks(started: SessionStarted, *, replayed: bool) -> list[str]:
     elif started.scripted:
         found.append("SCRIPTED: no model made these turns.")
     return found
+
+
+def executor(started: SessionStarted) -> str:
+    """The username that executes."""
+    return started.executes_as or started.identity
 
 
 def model(started: SessionStarted) -> str:

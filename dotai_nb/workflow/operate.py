@@ -312,6 +312,7 @@ async def begin(  # noqa: PLR0913 - each is one thing a session is pinned to
         fingerprint=connection.fingerprint,
         server_version=connection.server_version,
         identity=connection.identity,
+        executes_as=connection.executes_as,
         package_version=__version__,
         provider=model.provider,
         endpoint=model.endpoint,
