@@ -18,7 +18,7 @@ Each says what happened, with which object, and what to do next.
   + ClusterError
     x ConnectionFailed    no kubeconfig, no such context, no route, TLS, timeout
     x CredentialsRejected 401, or a credential helper that failed
-    x ImpersonationRefused the login may not act as DOT_AI_INVESTIGATE_AS
+    x ImpersonationRefused  the login may not act as DOT_AI_INVESTIGATE_AS
     x RequestRefused      the guard refused a request before it was sent
     x StepRefused         the arguments can't make a step
     x ApiError            the API server answered with an error Status
