@@ -18,6 +18,7 @@ Each says what happened, with which object, and what to do next.
   + ClusterError
     x ConnectionFailed    no kubeconfig, no such context, no route, TLS, timeout
     x CredentialsRejected 401, or a credential helper that failed
+    x ImpersonationRefused  the login may not act as DOT_AI_INVESTIGATE_AS
     x RequestRefused      the guard refused a request before it was sent
     x StepRefused         the arguments can't make a step
     x PlanRefused         steps written by hand that the API server's dry run refused
@@ -124,6 +125,10 @@ class ConnectionFailed(ClusterError):
 
 class CredentialsRejected(ClusterError):
     """The API server answered 401, or the credential helper failed."""
+
+
+class ImpersonationRefused(ClusterError):
+    """The person's login may not act as the identity of `DOT_AI_INVESTIGATE_AS`."""
 
 
 class RequestRefused(ClusterError):

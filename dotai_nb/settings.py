@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from dotai_nb.errors import SettingsError
 
 DEFAULT_SESSION_DIR = Path("~/.dot-ai/sessions")
+
+_IDENTITY = re.compile(r"system:serviceaccount:[a-z0-9-]+:[a-z0-9.-]+|(?:user|context):\S(?:.*\S)?")
 
 
 class Settings(BaseSettings):
@@ -38,6 +41,12 @@ class Settings(BaseSettings):
     capabilities_collection: str = Field("capabilities", alias="QDRANT_CAPABILITIES_COLLECTION")
 
     kubeconfig: str = Field("", alias="KUBECONFIG", description="a list, as kubectl reads it")
+    investigate_as: str = Field(
+        "",
+        alias="DOT_AI_INVESTIGATE_AS",
+        description="system:serviceaccount:NAMESPACE:NAME, user:NAME or context:NAME; empty: "
+        "investigations share the identity that executes",
+    )
     read_only: bool = Field(False, alias="DOT_AI_READ_ONLY", description="no execution at all")
     namespaces: str = Field(
         "", alias="DOT_AI_NAMESPACES", description="comma-separated; empty: all the identity may"
@@ -63,6 +72,16 @@ class Settings(BaseSettings):
         "", alias="WEB_UI_BASE_URL", description="of the DevOps AI Toolkit; nothing here uses it"
     )
     debug: bool = Field(False, alias="DEBUG_DOT_AI", description="a line an event on stderr")
+
+    @field_validator("investigate_as")
+    @classmethod
+    def _names_an_identity(cls, value: str) -> str:
+        # A value that is misunderstood must not mean "share the person's credentials".
+        if value and not (value.isprintable() and _IDENTITY.fullmatch(value)):
+            raise ValueError(
+                "write system:serviceaccount:NAMESPACE:NAME, user:NAME or context:NAME"
+            )
+        return value
 
     @property
     def allowed_namespaces(self) -> frozenset[str]:

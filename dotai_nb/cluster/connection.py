@@ -17,7 +17,8 @@ from dotai_nb.cluster import pinning
 from dotai_nb.cluster.answers import Busy, Rejected, Unanswered, api_error, in_doubt
 from dotai_nb.cluster.discovery import Discovery
 from dotai_nb.cluster.guard import Guard
-from dotai_nb.cluster.kubeconfig import Access, contexts, find_access
+from dotai_nb.cluster.identities import find_identities
+from dotai_nb.cluster.kubeconfig import contexts, find_access
 from dotai_nb.cluster.network import is_loopback
 from dotai_nb.cluster.request import Document, Reply, Request, request_for
 from dotai_nb.cluster.transport import Transport
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
     from dotai_nb.cluster.guard import Grant
+    from dotai_nb.cluster.identities import Identities
     from dotai_nb.cluster.request import Precondition
     from dotai_nb.session.canonical import JsonObject
     from dotai_nb.session.values import Fingerprint, Step
@@ -41,14 +43,15 @@ _LONGEST_WAIT = 10.0
 
 
 class Connection:
-    """One cluster, as one identity.
+    """One cluster; an execution is sent as the person, all else as the investigating identity.
 
     Attributes:
         context: the context's name.
         namespace: the context's default namespace, else `default`.
         fingerprint: which cluster this is.
         server_version: the API server's, such as `v1.37.2`; empty if it can't be told.
-        identity: the username as the API server sees it; empty if it can't be told.
+        identity: the investigating username as the API server sees it; empty if it can't be told.
+        executes_as: the executing one, where it is another; empty where they share one.
         discovery: the types this API server has.
     """
 
@@ -57,20 +60,25 @@ class Connection:
     fingerprint: Fingerprint
     server_version: str
     identity: str
+    executes_as: str
     discovery: Discovery
 
-    def __init__(self, settings: Settings, access: Access) -> None:
+    def __init__(self, settings: Settings, identities: Identities) -> None:
         """Connects to nothing yet; `open` is the way in."""
+        access = identities.executing
         self.context = access.context
         self.namespace = access.namespace
         self.fingerprint = pinning.fingerprint(access, None)
         self.server_version = ""
         self.identity = ""
+        self.executes_as = ""
         self.discovery = Discovery(self.investigate)
         self._settings = settings
         self._asked = access.context
         self._guard = Guard(settings, self.discovery)
-        self._transport = Transport(access, user_agent=_user_agent())
+        self._identities = identities
+        self._executing = Transport(access, user_agent=_user_agent())
+        self._investigating = self._executing.investigating(identities)
         self._sent_writes: set[str] = set()
 
     @classmethod
@@ -80,12 +88,14 @@ class Connection:
         Raises:
             ConnectionFailed: nothing to connect to, no such context, no route, TLS, timeout.
             CredentialsRejected: 401, or the credential helper failed.
+            ImpersonationRefused: the login may not act as `DOT_AI_INVESTIGATE_AS`.
+            WrongCluster: the context to investigate with leads to another cluster.
         """
-        access = await asyncio.to_thread(find_access, settings, context)
-        connection = cls(settings, access)
+        identities = await asyncio.to_thread(find_identities, settings, context)
+        connection = cls(settings, identities)
         connection._asked = context
         try:
-            await connection._look_around(access)
+            await connection._look_around()
         except BaseException:
             await connection.close()
             raise
@@ -115,7 +125,7 @@ class Connection:
         await self._guard.judge_investigation(request)
         seconds = timeout or self._settings.cluster_timeout
         if isinstance(request, Request) and request.writes:
-            return await self._transport.send(request, self._new_audit_id(), timeout=seconds)
+            return await self._investigating.send(request, self._new_audit_id(), timeout=seconds)
         return await self._read(request, seconds)
 
     async def execute(
@@ -156,7 +166,7 @@ class Connection:
         self._sent_writes.add(audit_id)
         self._note(audit_id)
         try:
-            return await self._transport.send(
+            return await self._executing.send(
                 request, audit_id, timeout=self._settings.cluster_timeout, fresh=True
             )
         except Unanswered as error:
@@ -185,7 +195,7 @@ class Connection:
             raise RequestRefused(f"A watch was asked for with the verb {request.verb}.")
         await self._guard.judge_investigation(request)
         query = {**request.query, "timeoutSeconds": str(math.ceil(timeout))}
-        events = self._transport.stream(
+        events = self._investigating.stream(
             replace(request, query=query), self._new_audit_id(), timeout=timeout
         )
         async with aclosing(events):
@@ -228,20 +238,19 @@ class Connection:
             _trails.reset(token)
 
     async def close(self) -> None:
-        """Close the pool; the connection can't be used afterwards."""
-        await self._transport.close()
+        """Close the pools; the connection can't be used afterwards."""
+        await self._investigating.close()
+        if self._executing is not self._investigating:
+            await self._executing.close()
 
-    async def _look_around(self, access: Access) -> None:
-        # One first: it opens the connection, and says clearly what is wrong with it.
-        self.server_version = await pinning.server_version(self.investigate)
-        uid, self.identity = await asyncio.gather(
-            pinning.cluster_uid(self.investigate), pinning.identity(self.investigate)
-        )
-        self.fingerprint = pinning.fingerprint(access, uid)
+    async def _look_around(self) -> None:
+        pinned = await pinning.pin(self._identities, self.investigate, self._ask_anew)
+        self.server_version, self.fingerprint = pinned.server_version, pinned.fingerprint
+        self.identity, self.executes_as = pinned.identity, pinned.executes_as
 
     async def _ask_anew(self, request: Request) -> Reply:
-        """On a new connection: a kept one still leads to where the address led before."""
-        return await self._transport.send(
+        """As the person, on a new connection: a kept one leads to where the address led before."""
+        return await self._executing.send(
             request, self._new_audit_id(), timeout=self._settings.cluster_timeout, fresh=True
         )
 
@@ -250,9 +259,11 @@ class Connection:
         busy = 0
         while True:
             try:
-                return await self._transport.send(request, self._new_audit_id(), timeout=seconds)
+                return await self._investigating.send(
+                    request, self._new_audit_id(), timeout=seconds
+                )
             except Rejected:
-                if renewed or not self._transport.renewable:
+                if renewed or not self._investigating.renewable:
                     raise
                 renewed = True
             except Busy as error:

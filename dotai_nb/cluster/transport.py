@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import aiohttp
     from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
 
+    from dotai_nb.cluster.identities import Identities
     from dotai_nb.cluster.kubeconfig import Access
     from dotai_nb.cluster.request import Document, Reply, Request
     from dotai_nb.session.canonical import JsonObject
@@ -34,14 +35,27 @@ class Transport:
     middleware raises instead of its own error, it does not know and does not repeat.
     """
 
-    def __init__(self, access: Access, *, user_agent: str) -> None:
+    def __init__(
+        self, access: Access, *, user_agent: str, credentials: Credentials | None = None
+    ) -> None:
         self._access = access
-        self._credentials = Credentials(access.user, access.cluster)
+        self._credentials = credentials or Credentials(access.user, access.cluster)
         self._proxy = proxy_for(access.cluster) or None
         self._user_agent = user_agent
         self._tls: tuple[tuple[bytes, bytes], ssl.SSLContext] | None = None
         self._pool: aiohttp.ClientSession | None = None
         self._single: aiohttp.ClientSession | None = None
+
+    def investigating(self, identities: Identities) -> Transport:
+        """The one to investigate with: this one where they share one identity.
+
+        Else it has a pool and headers of its own, which nothing that is sent here can carry. An
+        impersonation has the same login, which is then made once for both.
+        """
+        if identities.shared:
+            return self
+        login = self._credentials if identities.impersonated else None
+        return Transport(identities.investigating, user_agent=self._user_agent, credentials=login)
 
     @property
     def renewable(self) -> bool:

@@ -38,6 +38,9 @@ class SessionStarted(Value):
     """The first event: who asks what, of which cluster, with which model.
 
     Attributes:
+        identity: the username that investigates, checks dry runs and looks afterwards.
+        executes_as: the username that executes, where it is another; empty where one identity is
+            shared, and then not written, so that files from before this field keep their hashes.
         provider: `anthropic`, `recording` for recorded turns, or `by hand` for a person's own
             steps, which have neither endpoint nor model.
         endpoint: the URL that is sent data; empty for recorded turns.
@@ -59,6 +62,7 @@ class SessionStarted(Value):
     fingerprint: Fingerprint
     server_version: str
     identity: str
+    executes_as: str = Field(default="", exclude_if=lambda name: not name)
     package_version: str
     provider: str
     endpoint: str

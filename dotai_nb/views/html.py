@@ -31,7 +31,8 @@ def facts(session: Session, path: str = "") -> str:
     access = ", read only" if started.access == "read" else ""
     rows = [
         ("Cluster", f"<code>{html(started.fingerprint.server)}</code> {html(_version(session))}"),
-        ("Identity", f"<code>{html(started.identity)}</code>{access}"),
+        ("Investigates as", f"<code>{html(started.identity)}</code>{access}"),
+        ("Executes as", _executor(session)),
         ("Namespace", f"<code>{html(started.namespace or 'not narrowed')}</code>"),
         ("Model", html(words.model(started))),
         ("Organisation", html(started.knowledge)),
@@ -39,6 +40,11 @@ def facts(session: Session, path: str = "") -> str:
     ]
     items = "".join(f"<dt>{name}</dt><dd{_title(name, uid)}>{value}</dd>" for name, value in rows)
     return f'<dl class="dn dn-facts">{items}</dl>'
+
+
+def _executor(session: Session) -> str:
+    name = f"<code>{html(words.executor(session.started))}</code>"
+    return f"{name}, {words.SEPARATE if session.started.executes_as else words.SHARED}"
 
 
 def _version(session: Session) -> str:

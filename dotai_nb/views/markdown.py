@@ -62,7 +62,9 @@ def _facts(session: Session) -> Iterator[tuple[str, str]]:
     cluster = f"{_cell(started.fingerprint.server)} {markdown(started.server_version)}"
     yield "Context", _cell(started.context or "(in-cluster)")
     yield "Cluster", cluster + (f", UID {_cell(uid)}" if uid else ", UID not readable")
-    yield "Identity", _cell(started.identity)
+    sharing = words.SEPARATE if started.executes_as else words.SHARED
+    yield "Investigates as", _cell(started.identity)
+    yield "Executes as", f"{_cell(words.executor(started))}, {sharing}"
     yield "Namespace", _cell(started.namespace or "(not narrowed)")
     yield "Model", markdown(words.model(started))
     yield "Organisation", markdown(started.knowledge)

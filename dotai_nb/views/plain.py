@@ -31,6 +31,8 @@ def _lines(session: Session, *, replayed: bool) -> Iterator[str]:
         yield f"refined: {line(text)}"
     where = f"{started.context or '(in-cluster)'} {started.fingerprint.server}"
     yield line(f"cluster: {where} as {started.identity}, namespace {started.namespace or '-'}")
+    if started.executes_as:
+        yield line(f"executes as: {started.executes_as}, {words.SEPARATE}")
     for turn in session.turns:
         yield from _turn(session, turn)
     yield from _analysis(session)

@@ -43,6 +43,8 @@ OUTCOME: Mapping[Outcome, str] = {
 
 SHORT_DIGEST = 12
 BY_HAND = "written by hand: no model was asked"
+SHARED = "shared with the investigation"
+SEPARATE = "separate from the investigation"
 REPLAY = "REPLAY: everything here comes from a file. Nothing is sent anywhere."
 
 
@@ -188,6 +190,11 @@ def marks(started: SessionStarted, *, replayed: bool) -> list[str]:
     elif started.by_hand:
         found.append(f"{BY_HAND[0].upper()}{BY_HAND[1:]}.")
     return found
+
+
+def executor(started: SessionStarted) -> str:
+    """The username that executes."""
+    return started.executes_as or started.identity
 
 
 def model(started: SessionStarted) -> str:

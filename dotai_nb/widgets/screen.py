@@ -147,7 +147,8 @@ def _hint(session: Session, controls: Controls, approval: Approval | None) -> st
     if controls.approve.enabled:
         count = words.plural(len(session.planned), "request")
         server = escaped(session.started.fingerprint.server)
-        return f"{plan} · {count} to {server} as <code>{escaped(session.started.identity)}</code>"
+        executor = escaped(words.executor(session.started))
+        return f"{plan} · {count} to {server} as <code>{executor}</code>"
     return f'<span class="dn-warn">{escaped(controls.approve.against)}</span>'
 
 

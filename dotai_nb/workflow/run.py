@@ -192,6 +192,7 @@ def pinned(connection: Connection, namespace: str, settings: Settings) -> dict[s
         "fingerprint": connection.fingerprint,
         "server_version": connection.server_version,
         "identity": connection.identity,
+        "executes_as": connection.executes_as,
         "package_version": __version__,
         "access": "read" if settings.read_only else "execute",
     }

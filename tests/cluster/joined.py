@@ -30,9 +30,10 @@ def violations(records: Iterable[AuditRecord], sessions: Sequence[Sequence[Recor
     for recorded in sessions:
         started = recorded[0].event
         assert started.type == "session_started"
-        identities.add(started.identity)
+        executor = started.executes_as or started.identity
+        identities |= {started.identity, executor}
         writes, looks, early = _said(recorded)
-        approved |= writes
+        approved |= {audit_id: (step, executor) for audit_id, step in writes.items()}
         read |= looks
         found += early
     for record in records:
@@ -42,8 +43,8 @@ def violations(records: Iterable[AuditRecord], sessions: Sequence[Sequence[Recor
         if record.audit_id in read and writes:
             found.append(f"{record.audit_id}: an investigation wrote {record.uri}")
         elif record.audit_id in approved:
-            found += _differences(record, approved[record.audit_id])
-        elif writes and record.user in identities:
+            found += _differences(record, *approved[record.audit_id])
+        elif writes and record.identity in identities:
             found.append(f"{record.audit_id}: {record.verb} {record.uri} is in no session")
     return found
 
@@ -75,13 +76,15 @@ def _said(recorded: Sequence[Recorded]) -> tuple[dict[str, Step], set[str], list
     return writes, looks, early
 
 
-def _differences(record: AuditRecord, step: Step) -> list[str]:
+def _differences(record: AuditRecord, step: Step, executor: str) -> list[str]:
     url = urlsplit(record.uri)
     sent = (url.path, dict(parse_qsl(url.query)))
     meant = (step.path, step.query)
     found = []
     if sent != meant:
         found.append(f"{record.audit_id}: sent {sent}, approved {meant}")
+    if record.identity != executor:
+        found.append(f"{record.audit_id}: sent as {record.identity}, executes as {executor}")
     if canonical(_unpinned(record.request_object)) != canonical(_unpinned(step.body)):
         found.append(f"{record.audit_id}: the body is not the approved one")
     return found

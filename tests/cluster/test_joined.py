@@ -49,8 +49,9 @@ def test_an_honest_log_agrees() -> None:
         {"audit_id": "elsewhere"},
         {"uri": "/apis/apps/v1/namespaces/shop/deployments/other"},
         {"request_object": {"spec": {"replicas": 0}}},
+        {"impersonated_user": "system:serviceaccount:dotai:investigator"},
     ],
-    ids=["a write in no session", "another object", "another body"],
+    ids=["a write in no session", "another object", "another body", "another identity"],
 )
 def test_a_write_that_was_not_approved_is_found(change: dict[str, Any]) -> None:
     recorded = executed()

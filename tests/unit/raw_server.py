@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from dotai_nb.cluster.connection import Connection
+from dotai_nb.cluster.identities import Identities
 from dotai_nb.cluster.kubeconfig import Access, Cluster, User
 from dotai_nb.settings import Settings
 
@@ -44,7 +45,8 @@ class RawServer:
         return Access("raw", "default", Cluster(server=self.url), user or User())
 
     def connection(self, settings: Settings | None = None, user: User | None = None) -> Connection:
-        return Connection(settings or Settings(), self.access(user))
+        access = self.access(user)
+        return Connection(settings or Settings(), Identities(access, access))
 
 
 def answer(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from dotai_nb.cluster.connection import Connection
+from dotai_nb.cluster.identities import Identities
 from dotai_nb.cluster.kubeconfig import Access, Cluster, User
 from dotai_nb.errors import DotAiError
 from dotai_nb.knowledge.source import NoKnowledge
@@ -156,7 +157,10 @@ async def analysed(
 ) -> AsyncIterator[tuple[live.Run, Exception | None]]:
     """A run that has heard these turns, beside four steps: one refused, three accepted."""
     settings = Settings.model_validate({})
-    source = Source(Connection(settings, access), ScriptedModel(tuple(answers), name="garbage"))
+    source = Source(
+        Connection(settings, Identities(access, access)),
+        ScriptedModel(tuple(answers), name="garbage"),
+    )
     run = await live.begin(
         "x", namespace="shop", source=source, knowledge=NoKnowledge(), directory=folder,
         settings=settings, live=lambda _: None,

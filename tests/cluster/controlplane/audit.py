@@ -18,7 +18,8 @@ class AuditRecord:
     """One request, as the API server saw it.
 
     `request_object` is the body of a write, None for a read. `name` is empty where the server
-    chooses it or where a collection is meant; `code` is the HTTP status it answered.
+    chooses it or where a collection is meant; `code` is the HTTP status it answered. `user` is
+    who logged in, `impersonated_user` as whom the request was judged where that is another.
     """
 
     audit_id: str
@@ -35,6 +36,13 @@ class AuditRecord:
     name: str
     code: int
     request_object: dict[str, Any] | None
+    impersonated_user: str = ""
+    impersonated_groups: tuple[str, ...] = ()
+
+    @property
+    def identity(self) -> str:
+        """As whom the server judged it."""
+        return self.impersonated_user or self.user
 
     @property
     def is_write(self) -> bool:
@@ -64,6 +72,8 @@ class AuditRecord:
             name=object_ref.get("name", ""),
             code=event.get("responseStatus", {}).get("code", 0),
             request_object=event.get("requestObject"),
+            impersonated_user=event.get("impersonatedUser", {}).get("username", ""),
+            impersonated_groups=tuple(event.get("impersonatedUser", {}).get("groups", ())),
         )
 
 
