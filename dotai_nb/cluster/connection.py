@@ -49,6 +49,7 @@ class Connection:
         fingerprint: which cluster this is.
         server_version: the API server's, such as `v1.37.2`; empty if it can't be told.
         identity: the username as the API server sees it; empty if it can't be told.
+        strict: whether values of environment variables and ConfigMaps are hidden too.
         discovery: the types this API server has.
     """
 
@@ -57,6 +58,7 @@ class Connection:
     fingerprint: Fingerprint
     server_version: str
     identity: str
+    strict: bool
     discovery: Discovery
 
     def __init__(self, settings: Settings, access: Access) -> None:
@@ -66,6 +68,7 @@ class Connection:
         self.fingerprint = pinning.fingerprint(access, None)
         self.server_version = ""
         self.identity = ""
+        self.strict = settings.redact == "strict"
         self.discovery = Discovery(self.investigate)
         self._settings = settings
         self._asked = access.context
