@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dotai_nb.cluster.difference import tokens
-from dotai_nb.cluster.redaction import LAST_APPLIED, holds_placeholder, redact_value
+from dotai_nb.cluster.redaction import LAST_APPLIED, by_position, holds_placeholder, redact_value
 from dotai_nb.cluster.request import JSON_PATCH
 from dotai_nb.errors import StepRefused
 
@@ -137,18 +137,19 @@ def check_body(target: ObjectRef, body: Any, *, strict: bool = False) -> None:
             "its labels and annotations can be changed with kubectl_label_dryrun and "
             "kubectl_annotate_dryrun.",
         )
+    operations = body if isinstance(body, list) else []
+    if unnamed := next((o["path"] for o in operations if by_position(o)), ""):
+        raise StepRefused(
+            f"The operation on {unnamed} sets a value by its position, so that nobody sees what "
+            "it is a value of.",
+            hint="Set the whole entry with its name, or all arguments; or use a strategic patch.",
+        )
     if redact_value(body, kind=target.kind, strict=strict) != body:
         raise StepRefused(
             f"The change would write a secret value into {target}, where it would be kept and "
             "shown with this plan.",
             hint="Ask the person to put it into a Secret that they create themselves, and "
             "reference it (valueFrom.secretKeyRef).",
-        )
-    if unnamed := _unnamed(body):
-        raise StepRefused(
-            f"The operation on {unnamed} sets a value by its position, so that nobody sees what "
-            "it is a value of.",
-            hint="Set the whole entry with its name, or all arguments; or use a strategic patch.",
         )
     if _sets_status(body):
         raise StepRefused(
@@ -164,17 +165,6 @@ def _touches_values(body: Any) -> bool:
     pointers = [op.get(key) for op in body for key in ("path", "from") if key in op]
     # The empty pointer is the whole object; a copy would carry a value into an annotation.
     return any((tokens(str(p)) or ["data"])[0] in _SECRET_PARTS for p in pointers)
-
-
-def _unnamed(body: Any) -> str:
-    """The path of an operation on a variable or argument that does not name it; empty if none."""
-    for operation in body if isinstance(body, list) else ():
-        *above, place, last = ["", "", *tokens(str(operation.get("path")))]
-        value = operation.get("value")
-        argument = place in {"args", "command"} and not str(value).startswith("-")
-        if isinstance(value, str) and (argument or (above[-1:] == ["env"] and last == "value")):
-            return str(operation["path"])
-    return ""
 
 
 def _sets_status(body: Any) -> bool:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LAST_APPLIED",
     "LEFT_OUT",
+    "by_position",
     "exposes",
     "holds_placeholder",
     "placeholder",
@@ -84,6 +85,19 @@ def exposes(before: JsonObject, *, shown: tuple[JsonObject, JsonObject]) -> bool
     )
 
 
+def by_position(operation: JsonObject) -> bool:
+    """Whether a JSON patch operation sets a variable or an argument without naming it.
+
+    Only the object that it is for says what the value is, so it is taken for a secret.
+    """
+    value, path = operation.get("value"), operation.get("path")
+    if "op" not in operation or not isinstance(value, str) or not isinstance(path, str):
+        return False
+    *above, place, last = ["", "", *tokens(path)]
+    argument = place in {"args", "command"} and not value.startswith("-")
+    return argument or (above[-1:] == ["env"] and last == "value")
+
+
 @dataclass(frozen=True, slots=True)
 class _Redaction:
     strict: bool
@@ -103,7 +117,7 @@ class _Redaction:
         named = _name_of(obj)
         if named and names_a_secret(named):
             result["value"] = _hidden(obj["value"])
-        if "op" in obj and self._speaks_of_config(obj, kind):
+        if by_position(obj) or ("op" in obj and self._speaks_of_config(obj, kind)):
             result["value"] = _all_hidden(obj.get("value"))
         return result
 

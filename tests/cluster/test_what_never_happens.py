@@ -458,7 +458,7 @@ async def test_a_secret_that_is_in_no_secret_never_reaches_them_either(
             call("describe", resource="cm", name="sh.helm.release.v1.app.v2"),
             call("events"),
             call("logs", pod=name),
-            call("logs", pod=name, grep=canary),
+            call("logs", pod=name, grep=canary[:12]),
             call("patch_dryrun", **place, type="json", patch=renamed),
             call("patch_dryrun", **place, type="json", patch=copied),
             call("patch_dryrun", **place, type="json", patch=guessed),

@@ -110,6 +110,8 @@ COVERED: list[Any] = [
     *({"kind": "Deployment", "metadata": {"annotations": {key: CANARY}}} for key in COPIES),
     [{"op": "add", "path": "/data/password", "value": CANARY}],
     [{"op": "add", "path": "/data", "value": {"password": CANARY}}],
+    [{"op": "replace", "path": "/spec/x/env/0/value", "value": CANARY}],
+    [{"op": "add", "path": "/spec/x/args/1", "value": CANARY}],
     [{"op": "add", "path": "/spec/x/env/-", "value": {"name": "TOKEN", "value": CANARY}}],
 ]
 
