@@ -57,6 +57,11 @@ class Settings(BaseSettings):
     rollout_timeout: float = Field(
         300, alias="DOT_AI_ROLLOUT_TIMEOUT", gt=0, description="seconds for one rollout"
     )
+    redact: Literal["standard", "strict"] = Field(
+        "standard",
+        alias="DOT_AI_REDACT",
+        description="strict: no value of an environment variable or a ConfigMap either",
+    )
     output_tokens: int = Field(
         4000, alias="DOT_AI_OUTPUT_TOKENS", ge=200, description="budget of one tool answer"
     )

@@ -7,6 +7,7 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from dotai_nb.cluster.redaction import redact_text
 from dotai_nb.cluster.request import Reply
 from dotai_nb.errors import ApiError, ConnectionFailed, CredentialsRejected
 
@@ -78,7 +79,7 @@ def reply_from(response: ClientResponse, body: bytes, *, audit_id: str, access: 
             hint="A proxy or a login page may be in between; check `server` and the proxy.",
         )
     warnings = _WARNING.findall(", ".join(response.headers.getall("Warning", [])))
-    texts = tuple(re.sub(r"\\(.)", r"\1", text) for text in warnings)
+    texts = tuple(redact_text(re.sub(r"\\(.)", r"\1", text)) for text in warnings)
     return Reply(code=response.status, body=value, audit_id=audit_id, warnings=texts)
 
 
@@ -105,11 +106,11 @@ def api_error(status: Any, *, code: int = 0, audit_id: str = "", text: bytes = b
 
 
 def in_words(message: str) -> str:
-    """The server's sentence without the whole object, which it repeats with some errors.
+    """The server's sentence without secrets, nor the whole object, which some errors repeat.
 
     It names the wrong field anyway, and the object may be a Secret.
     """
-    return _ECHO.sub('"«cut»"', message)
+    return redact_text(_ECHO.sub('"«cut»"', message))
 
 
 _HINTS = {

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dotai_nb.cluster.difference import names_of, same
 from dotai_nb.cluster.evidence import look
 from dotai_nb.cluster.fields import ABSENT, changed, overlap, shown, value_at
-from dotai_nb.cluster.redaction import holds_placeholder, redact
+from dotai_nb.cluster.redaction import redact
 from dotai_nb.cluster.rollout import waits
 from dotai_nb.errors import ClusterError
 from dotai_nb.session.values import Accepted, Action, Check, ResultKind
@@ -68,7 +68,7 @@ async def _of_step(
         return [_deleted(checked, live)]
     if live is None:
         return [Check(name=f"step {step.number}: {step.target} exists", ok=False, detail="gone")]
-    return [_same_object(checked, live), *_values(checked, live, later)]
+    return [_same_object(checked, live), *_values(checked, redact(live, strict=c.strict), later)]
 
 
 async def _gone(c: Connection, checked: StepChecked) -> JsonObject | None:
@@ -108,16 +108,16 @@ def _same_object(checked: StepChecked, live: JsonObject) -> Check:
     )
 
 
-def _values(
-    checked: StepChecked, live: JsonObject, later: Iterable[StepChecked]
-) -> Iterator[Check]:
-    """One check, or none where nothing is left that it could find wrong."""
+def _values(checked: StepChecked, now: JsonObject, later: Iterable[StepChecked]) -> Iterator[Check]:
+    """One check, or none where nothing is left that it could find wrong.
+
+    `now` is the object, redacted as its evidence is: equal values have equal placeholders.
+    """
     wanted = _set_by(checked)
     again = [field for other in later for field in _set_by(other)]
     still = [field for field in wanted if not overlap([field], again)]
     if not still:
         return
-    now = redact(live)
     wrong = [field for field in still if not holds(value_at(now, field), wanted[field])]
     detail = "; ".join(f"{shown(f)} is {_told(value_at(now, f))}" for f in wrong)
     name = f"step {checked.step.number}: {checked.step.target} has the values that were set"
@@ -140,8 +140,6 @@ def holds(now: Any, wanted: Any) -> bool:
     """Whether a value is there, whatever the API server or a controller has added to it."""
     if wanted is ABSENT or now is ABSENT:
         return now is wanted
-    if holds_placeholder(wanted):
-        return True  # a hidden value: that it is there is all that can be told
     if isinstance(wanted, dict) and isinstance(now, dict):
         keys = wanted.keys() - _ALLOCATED
         return all(key in now and holds(now[key], wanted[key]) for key in keys)

@@ -52,6 +52,7 @@ class Connection:
         server_version: the API server's, such as `v1.37.2`; empty if it can't be told.
         identity: the investigating username as the API server sees it; empty if it can't be told.
         executes_as: the executing one, where it is another; empty where they share one.
+        strict: whether values of environment variables and ConfigMaps are hidden too.
         discovery: the types this API server has.
     """
 
@@ -61,6 +62,7 @@ class Connection:
     server_version: str
     identity: str
     executes_as: str
+    strict: bool
     discovery: Discovery
 
     def __init__(self, settings: Settings, identities: Identities) -> None:
@@ -72,6 +74,7 @@ class Connection:
         self.server_version = ""
         self.identity = ""
         self.executes_as = ""
+        self.strict = settings.redact == "strict"
         self.discovery = Discovery(self.investigate)
         self._settings = settings
         self._asked = access.context

@@ -99,7 +99,7 @@ async def _read(c: Connection, kind: ResourceType, name: str, namespace: str) ->
         namespace=(namespace or c.namespace) if kind.namespaced else "",
         name=name,
     )
-    return redact(trim((await answered(c, request)).body))
+    return redact(trim((await answered(c, request)).body), strict=c.strict)
 
 
 async def _events(c: Connection, kind: ResourceType, name: str, namespace: str) -> str:

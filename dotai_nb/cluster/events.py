@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from dotai_nb.cluster.paging import PAGE, nothing, pages
 from dotai_nb.cluster.printing import Reading, age, rows_reading, table
+from dotai_nb.cluster.redaction import redact_text
 from dotai_nb.cluster.request import Request
 
 if TYPE_CHECKING:
@@ -86,5 +87,5 @@ def _event_row(event: JsonObject) -> tuple[Any, ...]:
         event.get("reason"),
         f"{str(about.get('kind', '')).lower()}/{about.get('name', '')}",
         count,
-        (event.get("message") or "").strip(),
+        redact_text(event.get("message") or "").strip(),
     )

@@ -20,10 +20,10 @@ from dotai_nb.cluster.fields import (
 from dotai_nb.cluster.ownership import owners
 from dotai_nb.cluster.place import WRITE_QUERY, missing
 from dotai_nb.cluster.reading import fetch
-from dotai_nb.cluster.redaction import holds_placeholder, redact, redact_change
+from dotai_nb.cluster.redaction import exposes, holds_placeholder, redact
 from dotai_nb.cluster.request import JSON_PATCH, Request, request_for
 from dotai_nb.cluster.scaling import as_scaled, fetch_scale
-from dotai_nb.errors import ApiError
+from dotai_nb.errors import ApiError, StepRefused
 from dotai_nb.session.values import Accepted, Action, NotAllowed, Refused
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ async def check(c: Connection, step: Step, earlier: Sequence[StepChecked]) -> Ev
         ConnectionFailed, CredentialsRejected, RequestRefused: the server was not asked.
         ApiError: it answered with an error of its own (5xx), is too busy (429), or has no such
             object (404).
+        StepRefused: a value that is hidden would be seen under another name.
     """
     try:
         live, reply = await _of_one_moment(c, step)
@@ -164,7 +165,12 @@ async def _accepted(c: Connection, step: Step, change: _Change) -> Evidence:
             message=f"{step.target} has these values already: the change would change nothing.",
         )
     metadata = (before or {}).get("metadata", {})
-    old, new = _redacted(before, after)
+    old, new = (obj and redact(obj, strict=c.strict) for obj in (before, after))
+    if before and old and new and exposes(before, shown=(old, new)):
+        raise StepRefused(
+            f"The change would show a hidden value of {step.target} under another name.",
+            hint="Leave that value where it is, and change something else.",
+        )
     diff = difference(old, new)
     if not diff:
         return Refused(
@@ -182,14 +188,6 @@ async def _accepted(c: Connection, step: Step, change: _Change) -> Evidence:
         conflicts=owners(before, after),
         dependents=await dependents_of(c, step, before) if before else (),
     )
-
-
-def _redacted(
-    before: JsonObject | None, after: JsonObject | None
-) -> tuple[JsonObject | None, JsonObject | None]:
-    if before is not None and after is not None:
-        return redact_change(before, after)
-    return (redact(before) if before else None, redact(after) if after else None)
 
 
 def _unmanaged(obj: JsonObject | None) -> JsonObject | None:
@@ -280,7 +278,14 @@ async def _together(
         ) from error
     operations = list(difference(live, both))
     if holds_placeholder(operations):
-        raise ApiError("The change holds a hidden value.", code=422, reason="Invalid")
+        numbers = ", ".join(str(checked.step.number) for checked in chain)
+        raise ApiError(
+            f"Step {numbers} changes a list with a hidden value, so this change can't be tried "
+            "on top of it.",
+            code=422,
+            reason="Invalid",
+            hint="Put both changes into one step, with `replaces`.",
+        )
     ref = step.target
     reply = await c.investigate(
         Request(

@@ -181,7 +181,7 @@ async def _drift(
         return None if live is evidence.before else _Drift(f"{target} {what}")
     if live["metadata"]["uid"] != evidence.uid:
         return _Drift(f"{target} was deleted and made anew since the review")
-    if same(normalised(redact(live)), normalised(evidence.before)):
+    if same(normalised(redact(live, strict=c.strict)), normalised(evidence.before)):
         return None
     now = await check(c, checked.step, ())
     if isinstance(now, Accepted) and _same_effect(now, evidence):

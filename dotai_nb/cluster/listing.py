@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dotai_nb.cluster.paging import PAGE, answered, columns_and_rows, nothing, pages
 from dotai_nb.cluster.printing import Reading, rows_reading, table
+from dotai_nb.cluster.redaction import redact
 from dotai_nb.cluster.request import Request
 from dotai_nb.errors import ApiError
 from dotai_nb.session.values import Measured
@@ -173,12 +174,21 @@ def _lines(
 ) -> list[str]:
     chosen = [i for i, col in enumerate(columns) if query.wide or not col.get("priority")]
     headers = [columns[i]["name"].upper() for i in chosen]
-    cells = [[row["cells"][i] for i in chosen] for row in rows]
+    cells = [_hidden(headers, [row["cells"][i] for i in chosen]) for row in rows]
     if everywhere:
         headers.insert(0, "NAMESPACE")
         for row, line in zip(rows, cells, strict=True):
             line.insert(0, row["object"]["metadata"].get("namespace"))
     return table(headers, cells)
+
+
+def _hidden(headers: Sequence[str], cells: Sequence[Any]) -> list[Any]:
+    """A row without secrets; a custom resource may have a column for one.
+
+    A column headed SECRET has names of Secrets.
+    """
+    named = ("" if header == "SECRET" else header for header in headers)
+    return [redact({name: cell})[name] for name, cell in zip(named, cells, strict=True)]
 
 
 def _joined(types: Sequence[ResourceType], answers: Sequence[Reading | BaseException]) -> Reading:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from dotai_nb.cluster.paging import answered
 from dotai_nb.cluster.printing import Reading, cut, visible
+from dotai_nb.cluster.redaction import redact_text
 from dotai_nb.cluster.request import Request
 from dotai_nb.errors import ApiError
 from dotai_nb.session.values import Measured
@@ -70,7 +71,9 @@ async def logs(  # noqa: PLR0913 -- kubectl's own options
         accept="text/plain,application/json",
     )
     text, note = await _text(c, request)
-    lines = [visible(line) for line in text.splitlines()]
+    # Whole, as a key has many lines; before the search, which else would tell what is hidden.
+    lines = redact_text("\n".join(visible(line) for line in text.splitlines())).split("\n")
+    lines = lines if text else []
     notes = [note] if note else []
     unread = len(text.encode()) >= _MOST_BYTES
     if unread:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from dotai_nb.cluster.difference import tokens
-from dotai_nb.cluster.redaction import LAST_APPLIED, holds_placeholder
+from dotai_nb.cluster.redaction import LAST_APPLIED, by_position, holds_placeholder, redact_value
 from dotai_nb.cluster.request import JSON_PATCH
 from dotai_nb.errors import StepRefused
 
@@ -112,8 +112,10 @@ def check_manifest(manifest: Any) -> None:
         )
 
 
-def check_body(target: ObjectRef, body: Any) -> None:
-    """Refuse a body that holds a placeholder, touches a Secret's values, or can't be reviewed.
+def check_body(target: ObjectRef, body: Any, *, strict: bool = False) -> None:
+    """Refuse a body that holds a placeholder or a secret, or that can't be reviewed.
+
+    A step's body is kept, shown and sent to the byte, so no secret may be in it.
 
     Raises:
         StepRefused: says what to do instead.
@@ -134,6 +136,20 @@ def check_body(target: ObjectRef, body: Any) -> None:
             hint="Ask the person to set them with `kubectl create secret` or their secret store; "
             "its labels and annotations can be changed with kubectl_label_dryrun and "
             "kubectl_annotate_dryrun.",
+        )
+    operations = body if isinstance(body, list) else []
+    if unnamed := next((o["path"] for o in operations if by_position(o)), ""):
+        raise StepRefused(
+            f"The operation on {unnamed} sets a value by its position, so that nobody sees what "
+            "it is a value of.",
+            hint="Set the whole entry with its name, or all arguments; or use a strategic patch.",
+        )
+    if redact_value(body, kind=target.kind, strict=strict) != body:
+        raise StepRefused(
+            f"The change would write a secret value into {target}, where it would be kept and "
+            "shown with this plan.",
+            hint="Ask the person to put it into a Secret that they create themselves, and "
+            "reference it (valueFrom.secretKeyRef).",
         )
     if _sets_status(body):
         raise StepRefused(

@@ -30,11 +30,13 @@ class Place:
     Attributes:
         live: the object now; None if there is none, empty where it may not be read or was not
             looked at.
+        strict: whether values of environment variables and ConfigMaps are hidden too.
     """
 
     type: ResourceType
     ref: ObjectRef
     live: JsonObject | None
+    strict: bool = False
 
     def step(  # noqa: PLR0913 - the parts of a request and of its kubectl command
         self,
@@ -53,7 +55,7 @@ class Place:
         Raises:
             StepRefused: the body holds what must never be written.
         """
-        check_body(self.ref, body)
+        check_body(self.ref, body, strict=self.strict)
         ref = self.ref
         deletes = action is Action.DELETE
         request = Request(
@@ -88,13 +90,13 @@ async def named(c: Connection, resource: str, name: str, namespace: str) -> Plac
         ApiError: there is no such type (404).
     """
     type_ = await c.discovery.resolve(resource)
-    return Place(type_, _ref(c, type_, name, namespace), {})
+    return Place(type_, _ref(c, type_, name, namespace), {}, c.strict)
 
 
 async def find(c: Connection, type_: ResourceType, name: str, namespace: str) -> Place:
     """The place of an object of that name, whether it is there or not."""
     ref = _ref(c, type_, name, namespace)
-    return Place(type_, ref, await _live(c, ref))
+    return Place(type_, ref, await _live(c, ref), c.strict)
 
 
 async def existing(c: Connection, resource: str, name: str, namespace: str) -> Place:

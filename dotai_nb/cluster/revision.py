@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from dotai_nb.cluster.difference import pointer
+from dotai_nb.cluster.difference import difference, pointer
+from dotai_nb.cluster.redaction import redact_value
 from dotai_nb.cluster.request import Request
 from dotai_nb.errors import StepRefused
 
@@ -57,7 +58,10 @@ async def choose(c: Connection, ref: ObjectRef, deployment: JsonObject, wanted: 
     if not wanted and len(numbers) < 2:  # noqa: PLR2004 - one is the current
         raise StepRefused(f"{ref} has no earlier revision to go back to.")
     number = wanted or numbers[-2]
-    return Revision(number, _operations(deployment, sets[number]))
+    operations = _operations(deployment, sets[number])
+    if redact_value(operations) != operations:
+        operations = _only_what_differs(deployment, operations)
+    return Revision(number, operations)
 
 
 async def _replica_sets(c: Connection, ref: ObjectRef, owner: JsonObject) -> dict[int, JsonObject]:
@@ -90,6 +94,16 @@ def _operations(deployment: JsonObject, replica_set: JsonObject) -> list[JsonObj
     then = replica_set["metadata"].get("annotations") or {}
     back = [{"op": "replace", "path": "/spec/template", "value": template}]
     return [*back, *_annotations(now, then)]
+
+
+def _only_what_differs(deployment: JsonObject, operations: list[JsonObject]) -> list[JsonObject]:
+    """The same change without the template's values that stay: some must not be in a request."""
+    back, *others = operations
+    now, then = (
+        {"spec": {"template": template}}
+        for template in (deployment["spec"]["template"], back["value"])
+    )
+    return [*difference(now, then), *others]
 
 
 def _annotations(now: dict[str, str], then: dict[str, str]) -> Iterator[JsonObject]:

@@ -130,7 +130,9 @@ class Investigator:
     async def _turn(self, purpose: Purpose, conversation: Conversation) -> Answer:
         number = len(self.session().turns) + 1
         self.record(TurnStarted(turn=number, purpose=purpose))
-        answer = await self.model.turn(conversation, _Scribe(number, self.record, self.live))
+        answer = await self.model.turn(
+            conversation, _Scribe(number, self.record, self.live, strict=self.toolbox.strict)
+        )
         self.record(
             TurnFinished(
                 turn=number,
@@ -181,6 +183,7 @@ class _Scribe:
     turn: int
     record: Callable[[Event], object]
     live: Callable[[TextDelta], None]
+    strict: bool
 
     def delta(self, text: str) -> None:
         self.live(TextDelta(turn=self.turn, text=text))
@@ -204,7 +207,7 @@ class _Scribe:
                         turn=self.turn,
                         call_id=block.call_id,
                         name=block.name,
-                        arguments=shown_arguments(block),
+                        arguments=shown_arguments(block, strict=self.strict),
                     )
                 )
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, assert_never
 from pydantic import ValidationError
 
 from dotai_nb.cluster.evidence import check
-from dotai_nb.cluster.redaction import PLACEHOLDER, redact
+from dotai_nb.cluster.printing import visible
+from dotai_nb.cluster.redaction import placeholder, redact_text, redact_value
 from dotai_nb.errors import CredentialsRejected, DotAiError, WrongCluster
 from dotai_nb.llm.conversation import ToolResult, ToolSchema, ToolUse
 from dotai_nb.llm.nesting import DEEPEST, too_deep
@@ -34,9 +35,10 @@ log = logging.getLogger(__name__)
 CUT_DEEP = f"«cut: nested deeper than {DEEPEST} levels»"
 """Stands for arguments that no tool takes."""
 
-_SECRETS = re.compile(r"secrets?\b")
-# A manifest as text, in JSON or YAML, whole or cut off.
-_SECRET_TEXT = re.compile(r"""kind\\?["']?\s*:\s*\\?["']?Secret\b""", re.IGNORECASE)
+_KINDS = (
+    (re.compile(r"secrets?\b"), "Secret"),
+    (re.compile(r"(?:configmaps?|cm)\b"), "ConfigMap"),
+)
 
 FATAL = (CredentialsRejected, WrongCluster)
 """Errors that no other tool call can get around; they end the analysis."""
@@ -50,6 +52,10 @@ class Toolbox:
         record: appends an event to it.
         namespace: for calls that name none.
         budget: tokens of one answer.
+
+    Attributes:
+        replaced: numbers of the steps that others take the place of.
+        strict: whether values of environment variables and ConfigMaps are hidden too.
     """
 
     def __init__(
@@ -67,6 +73,7 @@ class Toolbox:
         self._namespace = namespace
         self._budget = budget
         self.replaced: set[int] = set()
+        self.strict = connection.strict
 
     async def answer(
         self, uses: Sequence[ToolUse], allowed: dict[str, Tool]
@@ -119,7 +126,9 @@ class Toolbox:
                 output, ok = f"{use.name} broke on what it read: {type(error).__name__}.", False
         made = self._session().steps[steps_before:]
         step = next((c.step.number for c in made if c.step.call_id == use.call_id), None)
-        output = f"call {self._number(use)} · {'ok' if ok else 'failed'}\n{as_data(output)}"
+        # Once more as a whole: what was put together here may be a secret only now.
+        output = as_data(redact_text(visible(output)))
+        output = f"call {self._number(use)} · {'ok' if ok else 'failed'}\n{output}"
         self._record(
             ToolFinished(
                 call_id=use.call_id,
@@ -195,29 +204,34 @@ def read_tools() -> dict[str, Tool]:
     return {name: tool for name, tool in TOOLS.items() if tool.effect == "read"}
 
 
-def shown_arguments(use: ToolUse) -> Any:
-    """A call's arguments as they may be kept: values meant for a Secret are redacted."""
+def shown_arguments(use: ToolUse, *, strict: bool = False) -> Any:
+    """A call's arguments as they may be kept: without secrets, also those meant for a Secret."""
     arguments = use.arguments
     if too_deep(arguments):
         return CUT_DEEP
-    if isinstance(arguments, dict):
-        kind = str(arguments.get("resource", "")).lower()
-        if _SECRETS.match(kind) and "patch" in arguments:
-            arguments = {**arguments, "patch": PLACEHOLDER}
-    return _without_manifests(arguments)
+    if isinstance(arguments, dict) and "patch" in arguments:
+        kind = _kind(str(arguments.get("resource", "")).lower())
+        patch = redact_value(arguments["patch"], kind=kind, strict=strict)
+        if kind == "Secret":
+            patch = _hidden_values(patch)
+        arguments = {**arguments, "patch": patch}
+    return redact_value(arguments, strict=strict)
 
 
-def _without_manifests(value: Any) -> Any:
-    """Without the values of Secrets, whether their manifest is JSON or a text that holds one."""
-    match value:
-        case str():
-            return PLACEHOLDER if _SECRET_TEXT.search(value) else value
-        case dict():
-            return {key: _without_manifests(inner) for key, inner in redact(value).items()}
-        case list() | tuple():
-            return [_without_manifests(inner) for inner in value]
-        case _:
-            return value
+def _kind(resource: str) -> str:
+    return next((kind for known, kind in _KINDS if known.match(resource)), "")
+
+
+def _hidden_values(patch: Any) -> Any:
+    """A Secret's patch with every value hidden: one that is no object, or sets by a path."""
+    if isinstance(patch, list):
+        return [
+            {k: placeholder(json.dumps(v)) if k == "value" else v for k, v in op.items()}
+            if isinstance(op, dict)
+            else placeholder(json.dumps(op))
+            for op in patch
+        ]
+    return patch if isinstance(patch, dict) else placeholder(json.dumps(patch))
 
 
 def told(step: Step, evidence: Evidence, budget: int) -> str:

@@ -14,6 +14,7 @@ from dotai_nb.cluster.connection import Connection
 from dotai_nb.errors import ApiError
 from dotai_nb.session.values import ObjectRef
 from dotai_nb.settings import Settings
+from tests.cluster.pod_logs import write_log
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from tests.cluster.controlplane.plane import Cluster
     from tests.cluster.fixtures import Agent, DeploymentFactory
 
+LINES = (*(f"line {number}" for number in range(10)), "\x1b[31mred\x1b[0m \x07 end")
 BUDGET = 4000
 CANARY = "canary-4711-never-shown"
 
@@ -208,7 +210,7 @@ async def test_logs_are_found_by_pod_searched_and_cleaned(
     deployment("web", replicas=1)
     (pod,) = admin.list("v1", "Pod", as_admin.namespace)
     name = pod["metadata"]["name"]
-    _write_log(admin, as_admin.namespace, name, tmp_path)
+    write_log(admin, as_admin.namespace, name, tmp_path, LINES)
     told = await reading.logs(as_admin, pod=f"pod/{name}", tail=2, budget=BUDGET)
     assert told.text.split("\n") == ["line 9", "red \\x07 end"]
     found = await reading.logs(as_admin, pod=name, grep="LINE 3|line 4", budget=BUDGET)
@@ -228,7 +230,7 @@ async def test_a_pod_of_two_containers_gets_a_default_as_in_kubectl(
     deployment("two", replicas=1, spec={"template": template})
     (pod,) = admin.list("v1", "Pod", as_admin.namespace)
     name = pod["metadata"]["name"]
-    _write_log(admin, as_admin.namespace, name, tmp_path)
+    write_log(admin, as_admin.namespace, name, tmp_path, LINES)
     told = await reading.logs(as_admin, pod=name, tail=1, budget=BUDGET)
     assert told.text.startswith("Defaulted container 'app' out of: app, side.\n")
 
@@ -312,30 +314,6 @@ async def test_fetch_tells_nothing_there_from_not_allowed(
     assert await reading.fetch(as_admin, ref) is None
     with pytest.raises(ApiError, match="forbidden"):
         await reading.fetch(cluster, ref)
-
-
-def _write_log(admin: Admin, namespace: str, pod: str, folder: Path) -> None:
-    """A log of a pod's own, in the container runtime's format, once the fake kubelet serves it."""
-    kwok = "kwok.x-k8s.io"
-    if not admin.find("apiextensions.k8s.io/v1", "CustomResourceDefinition", f"logs.{kwok}"):
-        pytest.skip("Logs can be written by a test only where kwok plays the kubelet.")
-    lines = [*(f"line {number}" for number in range(10)), "\x1b[31mred\x1b[0m \x07 end"]
-    path = folder / "pod.log"
-    stamped = (f"2026-11-23T04:00:00.000000000Z stdout F {line}\n" for line in lines)
-    path.write_text("".join(stamped), encoding="utf-8")
-    admin.create(
-        {
-            "apiVersion": f"{kwok}/v1alpha1",
-            "kind": "Logs",
-            "metadata": {"name": pod},
-            "spec": {"logs": [{"logsFile": str(path)}]},
-        },
-        namespace,
-    )
-    containers = admin.get("v1", "Pod", pod, namespace)["spec"]["containers"]
-    url = f"{admin.path('v1', 'Pod', namespace, pod)}/log"
-    query = {"container": containers[0]["name"]}
-    admin.wait_for(f"the log of {pod}", lambda: "line 9" in admin.text("GET", url, query=query))
 
 
 def _crd(name: str) -> dict[str, Any]:

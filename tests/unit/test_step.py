@@ -160,6 +160,45 @@ def test_a_placeholder_is_never_written() -> None:
         check_body(ref(), {"metadata": {"annotations": {"a": "«redacted»"}}})
 
 
+ENV = {"spec": {"containers": [{"name": "a", "env": [{"name": "DB_PASSWORD", "value": "x"}]}]}}
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (ENV, "secretKeyRef"),
+        ({"metadata": {"annotations": {"api-token": "x"}}}, "secretKeyRef"),
+        ({"data": {"url": "redis://:x@cache"}}, "secretKeyRef"),
+        ([{"op": "add", "path": "/data/db.password", "value": "x"}], "secretKeyRef"),
+        ([{"op": "replace", "path": "/spec/env/0/value", "value": "x"}], "by its position"),
+        ([{"op": "add", "path": "/spec/args/-", "value": "x"}], "by its position"),
+    ],
+)
+def test_a_secret_is_not_written_where_it_would_be_shown(body: Any, message: str) -> None:
+    with pytest.raises(StepRefused) as caught:
+        check_body(ref(), body)
+    assert message in str(caught.value)
+
+
+def test_what_only_speaks_of_a_secret_may_be_written() -> None:
+    source = {"secretKeyRef": {"name": "db", "key": "password"}}
+    check_body(ref(), {"env": [{"name": "DB_PASSWORD", "value": None, "valueFrom": source}]})
+    check_body(ref(), {"env": [{"name": "TOKEN_TTL", "value": "5m"}]})
+    check_body(ref(), {"metadata": {"annotations": {"api-token": None}}})
+    check_body(ref(), [{"op": "add", "path": "/spec/args/-", "value": "--verbose"}])
+    check_body(ref(), [{"op": "remove", "path": "/spec/env/0/value"}])
+
+
+def test_strict_writes_no_variable_and_no_configmap_value() -> None:
+    for target, body in (
+        (ref(), {"env": [{"name": "LEVEL", "value": "debug"}]}),
+        (ref("ConfigMap", ""), {"data": {"level": "debug"}}),
+    ):
+        check_body(target, body)
+        with pytest.raises(StepRefused, match="secret value"):
+            check_body(target, body, strict=True)
+
+
 def test_containers_are_found_in_both_lists() -> None:
     assert containers_of(WEB) == {
         "setup": "initContainers",
