@@ -17,8 +17,8 @@ from dotai_nb.cluster.redaction import redact_text
 
 SECRETS = words(
     """
-    DB_PASSWORD PGPASSWORD password2 dbpasswd passphrase SMTP_PASS DB_PWD apiKey API_KEY X-Api-
-    Key OPENAI_APIKEY AWS_SECRET_ACCESS_KEY SECRET_KEY_BASE clientSecret --token --auth-token
+    DB_PASSWORD PGPASSWORD password2 dbpasswd passphrase SMTP_PASS DB_PWD apiKey API_KEY X-Api-Key
+    OPENAI_APIKEY AWS_SECRET_ACCESS_KEY SECRET_KEY_BASE clientSecret --token --auth-token
     GITHUB_TOKEN accesstoken refreshToken db.password spring.datasource.password private_key
     signingKey connectionString DB_CONNECTION_STRING SENTRY_DSN credentials .dockerconfigjson
     example.com/api-token Authorization accountKey secret.yaml sessionSecret jwt
@@ -30,8 +30,8 @@ NO_SECRETS = words(
     TOKEN_TTL secretName tokenExpirationSeconds expirationSeconds max_tokens OUTPUT_TOKENS_LIMIT
     TOTAL_TOKENS PWD OLDPWD pass AWS_ACCESS_KEY_ID PASSWORD_FILE TOKEN_PATH TOKEN_URL
     secretKeyRef secretRef imagePullSecrets pullSecret tls-secret TOKEN_ISSUER
-    PASSWORD_MIN_LENGTH public_key checksum/secret vault.hashicorp.com/role secrets-
-    store.csi.k8s.io existingSecret tokenizer keyboard monkey key SECRET_NAMESPACE passwordKey
+    PASSWORD_MIN_LENGTH public_key checksum/secret vault.hashicorp.com/role 
+    secrets-store.csi.k8s.io existingSecret tokenizer keyboard monkey key SECRET_NAMESPACE passwordKey
     tokenType secretProviderClass compass SECRET_ROTATION_INTERVAL CREDENTIALS_PROVIDER
     cache_key PRIMARY_KEY secrets.location passenger
     """
