@@ -251,8 +251,9 @@ async def test_what_the_server_refuses_has_failed_in_its_words(
 
     async with connected(agent.kubeconfig) as c:
         plan = await checked(c, "scale", agent.namespace, replicas=4)
-        admin.delete("rbac.authorization.k8s.io/v1", "RoleBinding", "agent", agent.namespace)
+        # In this order: between the two it may still read, or the step would end as a failed look.
         admin.create(read_only(agent), agent.namespace)
+        admin.delete("rbac.authorization.k8s.io/v1", "RoleBinding", "agent", agent.namespace)
         [result] = await run(c, plan)
 
     assert result.result is ResultKind.FAILED

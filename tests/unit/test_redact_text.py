@@ -30,9 +30,9 @@ NO_SECRETS = words(
     TOKEN_TTL secretName tokenExpirationSeconds expirationSeconds max_tokens OUTPUT_TOKENS_LIMIT
     TOTAL_TOKENS PWD OLDPWD pass AWS_ACCESS_KEY_ID PASSWORD_FILE TOKEN_PATH TOKEN_URL
     secretKeyRef secretRef imagePullSecrets pullSecret tls-secret TOKEN_ISSUER
-    PASSWORD_MIN_LENGTH public_key checksum/secret vault.hashicorp.com/role 
-    secrets-store.csi.k8s.io existingSecret tokenizer keyboard monkey key SECRET_NAMESPACE passwordKey
-    tokenType secretProviderClass compass SECRET_ROTATION_INTERVAL CREDENTIALS_PROVIDER
+    PASSWORD_MIN_LENGTH public_key checksum/secret vault.hashicorp.com/role
+    secrets-store.csi.k8s.io existingSecret tokenizer keyboard monkey key SECRET_NAMESPACE
+    passwordKey tokenType secretProviderClass compass SECRET_ROTATION_INTERVAL CREDENTIALS_PROVIDER
     cache_key PRIMARY_KEY secrets.location passenger
     """
 )
