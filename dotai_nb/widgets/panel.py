@@ -6,6 +6,7 @@ import asyncio
 import threading
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ipywidgets as widgets
@@ -291,7 +292,7 @@ class Panel:
             saying=self._saying,
             elapsed=self._elapsed(),
             replayed=operation.replayed,
-            path=str(operation.path),
+            path=_seen_from_here(operation.path),
             approval=session.approval or self._approval,
         )
         if session.at_rest and not self.busy:
@@ -316,6 +317,12 @@ class Panel:
             return ""
         seconds = int(self._elapsed() or 0)
         return f'<div class="dn dn-quiet" role="status">Connecting… {seconds} s</div>'
+
+
+def _seen_from_here(path: Path) -> str:
+    """Relative to the kernel's folder, which is the notebook's, where it lies in that."""
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def problem(error: BaseException | None) -> str:
