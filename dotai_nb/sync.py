@@ -11,7 +11,8 @@ from concurrent.futures import wait
 from typing import TYPE_CHECKING
 
 from dotai_nb import operation, planning, portal
-from dotai_nb.operation import SETTLE_SECONDS, Facts, about, sessions
+from dotai_nb.facts import SETTLE_SECONDS, Facts
+from dotai_nb.operation import about, sessions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
